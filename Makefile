@@ -1,0 +1,29 @@
+# Two commands on a fresh machine: `make demo` and `make test`. Each does its own set-up.
+PYTHON ?= python3.11
+BIN := .venv/bin
+
+.PHONY: demo test slow check format clean
+
+.venv/.installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: .venv/.installed  ## the main job on scikit-learn's handwritten digits; writes runs/demo/
+	$(BIN)/burnish run --out runs/demo
+
+test: .venv/.installed  ## lint, types and the default test suite
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+slow: .venv/.installed  ## the longer tests: kill tests over the whole job, real data
+	$(BIN)/python -m pytest -m slow
+
+format: .venv/.installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv runs

@@ -1,0 +1,53 @@
+"""The exceptions a caller of Burnish may want to catch.
+
+Every message says what was given, what was expected and what to do next.
+"""
+
+__all__ = [
+    "BurnishError",
+    "Conflict",
+    "DataError",
+    "ExportMismatch",
+    "LedgerError",
+    "NotApplicable",
+    "RequirementNotMet",
+    "UsageError",
+]
+
+
+class BurnishError(Exception):
+    """Base of all errors Burnish raises on purpose. Exit code 1 on the command line."""
+
+    exit_code = 1
+
+
+class UsageError(BurnishError, ValueError):
+    """Something handed in is wrong: a name, an option, a network or a file. Exit code 2."""
+
+    exit_code = 2
+
+
+class DataError(UsageError):
+    """The data cannot be used as they are: unreadable, empty, one class, not finite."""
+
+
+class NotApplicable(BurnishError):
+    """A technique has nothing to do on this network or this task; the message says why."""
+
+
+class Conflict(BurnishError):
+    """Two techniques claim the same slot of a plan, or exclude one another."""
+
+
+class ExportMismatch(BurnishError):
+    """An exported model does not compute what the network computes."""
+
+
+class LedgerError(BurnishError):
+    """The run directory belongs to another recipe, is damaged, or cannot be written."""
+
+
+class RequirementNotMet(BurnishError):
+    """No candidate meets the size, latency or accuracy that was asked for. Exit code 3."""
+
+    exit_code = 3

@@ -1,0 +1,185 @@
+"""What a study has found so far, on disk.
+
+    ledger/recipe.json              what the directory was started with
+    ledger/stages/NAME.json         the result of each finished stage
+    ledger/runs/ID/result.json      one directory per finished run, with its arrays and weights
+    ledger/openings.jsonl           each opening of the sealed test set
+    ledger/seconds.json             time spent per stage, over all sittings
+
+A result exists or does not; there is no half. Resuming means running what has none.
+"""
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from burnish.errors import LedgerError
+from burnish.ledger.atomic import replace_directory, temporary_beside, write_text
+from burnish.records import Run, dumps, from_json
+
+__all__ = ["Ledger"]
+
+Json = dict[str, Any]
+
+
+class Ledger:
+    """The ledger of the run directory `root`."""
+
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root)
+        self.path = self.root / "ledger"
+
+    # -- the recipe ------------------------------------------------------------------------------
+
+    def open(self, recipe: Json) -> bool:
+        """Start a ledger for `recipe`, or go on with one that has the same recipe.
+
+        Returns:
+            True when results of an earlier sitting are there.
+
+        Raises:
+            LedgerError: the directory was started with another recipe; the message names the difference.
+        """
+        file = self.path / "recipe.json"
+        recipe = json.loads(dumps(recipe))
+        if not file.exists():
+            write_text(file, dumps(recipe))
+            return False
+        before = _read(file)
+        changed = [key for key in {**before, **recipe} if before.get(key) != recipe.get(key)]
+        if changed:
+            lines = "; ".join(f"{key}: was {before.get(key)!r}, now {recipe.get(key)!r}" for key in sorted(changed))
+            raise LedgerError(
+                f"{self.root} holds another job ({lines}); give another --out, the recipe of before, "
+                "or delete the directory"
+            )
+        self._sweep()
+        return True
+
+    def recipe(self) -> Json:
+        """What the directory was started with."""
+        return self._must_read(self.path / "recipe.json")
+
+    # -- stages ----------------------------------------------------------------------------------
+
+    def stage(self, name: str) -> Json | None:
+        """The stored result of stage `name`, or None."""
+        file = self.path / "stages" / f"{name}.json"
+        return _read(file) if file.exists() else None
+
+    def put_stage(self, name: str, result: Json) -> Json:
+        """Store the result of stage `name`; returns it as it will be read back."""
+        text = dumps(result)
+        write_text(self.path / "stages" / f"{name}.json", text)
+        return json.loads(text)
+
+    def once(self, name: str, compute: Callable[[], Json]) -> Json:
+        """The result of stage `name`, computed and stored only when it is not there yet."""
+        found = self.stage(name)
+        if found is not None:
+            return found
+        start = time.monotonic()
+        result = compute()
+        self._add_seconds(name, time.monotonic() - start)
+        return self.put_stage(name, result)
+
+    def seconds(self) -> dict[str, float]:
+        """Seconds spent in each finished stage."""
+        file = self.path / "seconds.json"
+        return _read(file) if file.exists() else {}
+
+    def _add_seconds(self, name: str, seconds: float) -> None:
+        spent = self.seconds()
+        spent[name] = spent.get(name, 0.0) + seconds
+        write_text(self.path / "seconds.json", dumps(spent))
+
+    # -- runs ------------------------------------------------------------------------------------
+
+    def run_directory(self, run_id: str) -> Path:
+        """Where run `run_id` lies once it is finished."""
+        return self.path / "runs" / run_id
+
+    def has_run(self, run_id: str) -> bool:
+        """Whether run `run_id` is finished."""
+        return (self.run_directory(run_id) / "result.json").exists()
+
+    def run(self, run_id: str) -> Run:
+        """The finished run `run_id`.
+
+        Raises:
+            LedgerError: there is none, or its file is damaged.
+        """
+        return from_json(Run, self._must_read(self.run_directory(run_id) / "result.json"))
+
+    def runs(self, stage: str | None = None) -> Iterator[Run]:
+        """All finished runs in order of their names, or those of one stage."""
+        folder = self.path / "runs"
+        for directory in sorted(folder.iterdir()) if folder.exists() else ():
+            if not directory.name.startswith(".") and (directory / "result.json").exists():
+                run = self.run(directory.name)
+                if stage is None or run.stage == stage:
+                    yield run
+
+    def new_run(self, run_id: str) -> Path:
+        """A temporary directory to fill with the files of run `run_id` before `finish_run`."""
+        directory = temporary_beside(self.run_directory(run_id))
+        try:
+            directory.mkdir(parents=True)
+        except OSError as error:
+            raise LedgerError(f"could not create {directory}: {error.strerror}; check disk and permissions") from error
+        return directory
+
+    def finish_run(self, directory: Path, run: Run) -> None:
+        """Write `run` as the result of the filled temporary `directory` and give it its name."""
+        try:
+            write_text(directory / "result.json", dumps(run))
+            replace_directory(directory, self.run_directory(run.id))
+        except OSError as error:
+            shutil.rmtree(directory, ignore_errors=True)
+            raise LedgerError(
+                f"could not keep run {run.id}: {error.strerror}; the run will be repeated when the command is"
+            ) from error
+
+    # -- the sealed test set ---------------------------------------------------------------------
+
+    def record_opening(self, reason: str, fingerprint: str) -> int:
+        """Note that the test set `fingerprint` is read because of `reason`; returns how often it was so far.
+
+        A reason that is on record for this fingerprint is the same opening resumed and is not counted again.
+        """
+        before = self.openings()
+        if not any(o["reason"] == reason and o["data"] == fingerprint for o in before):
+            before.append(
+                {"reason": reason, "data": fingerprint, "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+            )
+            write_text(self.path / "openings.jsonl", "".join(json.dumps(o) + "\n" for o in before))
+        return sum(o["data"] == fingerprint for o in before)
+
+    def openings(self) -> list[Json]:
+        """All openings of test sets recorded here."""
+        file = self.path / "openings.jsonl"
+        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+    # -- helpers ---------------------------------------------------------------------------------
+
+    def _must_read(self, file: Path) -> Json:
+        if not file.exists():
+            raise LedgerError(f"{self.root} has no {file.relative_to(self.root)}; is it a run directory of Burnish?")
+        return _read(file)
+
+    def _sweep(self) -> None:
+        """Remove what a killed process left half-written, once it is old enough to belong to nobody."""
+        old = time.time() - 24 * 3600
+        for leftover in self.path.rglob(".tmp-*"):
+            if leftover.exists() and leftover.stat().st_mtime < old:
+                shutil.rmtree(leftover, ignore_errors=True) if leftover.is_dir() else leftover.unlink(missing_ok=True)
+
+
+def _read(file: Path) -> Json:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise LedgerError(f"could not read {file}: {error}; delete it and run the command again") from error

@@ -1,0 +1,252 @@
+"""Plan: everything one training run depends on, as one immutable value.
+
+`plan.then(*techniques)` gives a changed copy. Each technique owns slots: `model`
+and `data` edits apply in order; `batch`, `readouts` and `post` append; `loss`
+is wrapped by its own methods; `optimizer` is a base with wrappers; `schedule`,
+`average`, `stopping` and `clip` are set once.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from burnish.data.data import Data
+from burnish.errors import Conflict
+from burnish.losses import Loss
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from burnish.model.sources import ModelSource
+
+__all__ = ["Averaging", "BatchTransform", "Optimizer", "Plan", "Schedule", "Stopping", "Technique"]
+
+
+class Technique(Protocol):
+    """A frozen, keyword-only dataclass that turns a plan into a plan."""
+
+    def __call__(self, plan: "Plan") -> "Plan":
+        """The changed plan.
+
+        Raises:
+            NotApplicable: there is nothing to do on this network or task; the message says why.
+            Conflict: another technique holds the slot.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchContext:
+    """What a batch transform may know.
+
+    Attributes:
+        generator: Source of all its randomness, on the CPU; seeded per run and epoch.
+        outputs: Width of the network's output (number of classes).
+        kind: Kind of the task.
+        modality: Kind of the inputs.
+        epoch: Epoch, from 0.
+        progress: Share of the training that is done, from 0 to 1.
+    """
+
+    generator: "torch.Generator"
+    outputs: int
+    kind: str
+    modality: str
+    epoch: int = 0
+    progress: float = 0.0
+
+
+class BatchTransform(Protocol):
+    """`(inputs, targets, context) -> (inputs, targets)` on a whole batch, on its device; training only."""
+
+    def __call__(
+        self, inputs: "torch.Tensor", targets: "torch.Tensor", context: BatchContext
+    ) -> "tuple[torch.Tensor, torch.Tensor]": ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Optimizer:
+    """Which optimizer, with what; `wrappers` are callables `(optimizer, model) -> optimizer` such as SAM's."""
+
+    name: str = "adamw"
+    lr: float = 1e-3
+    weight_decay: float = 0.0
+    momentum: float = 0.9
+    wrappers: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """Multiplier of the learning rate over the training: `constant`, `cosine`, `linear` or `one_cycle`.
+
+    `warmup` is the share of the training spent rising linearly to the full rate.
+    """
+
+    kind: str = "constant"
+    warmup: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Averaging:
+    """An exponential moving average of the weights is the network that is evaluated and saved."""
+
+    decay: float = 0.99
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopping:
+    """Stop after `patience` epochs without improvement; the best weights are the ones that stay."""
+
+    patience: int = 5
+    min_delta: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Plan:
+    """One training run, but for its seed.
+
+    Attributes:
+        model: A source of networks: a factory, a module, a zoo name, or what `as_source` takes.
+        data: What to train on.
+        epochs: Passes over the training rows.
+        batch_size: Examples per step.
+        edits: Model surgery `(model, probe) -> model`, replayed in order on every fresh initialization.
+        batch: Batch transforms, in order.
+        loss: What is minimized; None takes the task's own.
+        optimizer, schedule, average, stopping, clip: As named.
+        freeze: Prefixes of parameter names that are not trained.
+        precision: `float32`.
+        readouts: Techniques evaluated both ways on the finished run.
+        post: Techniques carried out after training.
+        applied: The techniques so far.
+    """
+
+    model: "ModelSource | Callable[..., nn.Module] | nn.Module | str"
+    data: Data
+    epochs: int = 20
+    batch_size: int = 64
+    edits: tuple[Any, ...] = ()
+    batch: tuple[Any, ...] = ()
+    loss: Loss | None = None
+    optimizer: Optimizer = Optimizer()
+    schedule: Schedule | None = None
+    average: Averaging | None = None
+    stopping: Stopping | None = None
+    clip: float | None = None
+    freeze: tuple[str, ...] = ()
+    precision: str = "float32"
+    readouts: tuple[Any, ...] = ()
+    post: tuple[Any, ...] = ()
+    applied: tuple[Technique, ...] = ()
+
+    def __post_init__(self) -> None:
+        from burnish.model.sources import as_source
+
+        for name in ("epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        object.__setattr__(self, "model", as_source(self.model, self.data))
+        if self.loss is None:
+            object.__setattr__(self, "loss", Loss(name=self.data.task.default_loss))
+
+    # -- changing ---------------------------------------------------------------------------------
+
+    def then(self, *techniques: Technique) -> "Plan":
+        """A copy with `techniques` applied in order.
+
+        Raises:
+            NotApplicable: a technique has nothing to do here.
+            Conflict: two techniques exclude one another or claim one slot.
+        """
+        plan = self
+        for technique in techniques:
+            plan._check_conflicts(technique)
+            changed = technique(plan)
+            plan = replace(changed, applied=(*plan.applied, technique))
+            if plan.edits != self.edits:
+                plan.probe()
+        return plan
+
+    def edit_model(self, edit: Callable[..., "nn.Module"]) -> "Plan":
+        """Append surgery `(model, probe) -> model`."""
+        return replace(self, edits=(*self.edits, edit))
+
+    def edit_batch(self, transform: BatchTransform) -> "Plan":
+        """Append a batch transform."""
+        return replace(self, batch=(*self.batch, transform))
+
+    def set_once(self, **slots: Any) -> "Plan":
+        """Fill slots that hold one value each.
+
+        Raises:
+            Conflict: a slot is taken.
+        """
+        for name, value in slots.items():
+            before = getattr(self, name)
+            if before is not None:
+                raise Conflict(f"{name} is already {before!r}; it cannot also be {value!r}: drop one of the two")
+        return replace(self, **slots)
+
+    def declare(self, *, readout: Any = None, post: Any = None) -> "Plan":
+        """Append a readout or a post technique, which the pipeline carries out."""
+        readouts = self.readouts if readout is None else (*self.readouts, readout)
+        return replace(self, readouts=readouts, post=self.post if post is None else (*self.post, post))
+
+    def _check_conflicts(self, technique: Technique) -> None:
+        name = type(technique).__name__
+        for other in self.applied:
+            other_name = type(other).__name__
+            if name == other_name:
+                raise Conflict(f"{technique!r} after {other!r}: each technique is applied once; drop one of the two")
+            if other_name in getattr(technique, "conflicts", ()) or name in getattr(other, "conflicts", ()):
+                raise Conflict(f"{technique!r} and {other!r} exclude one another; drop one of the two")
+
+    # -- building ---------------------------------------------------------------------------------
+
+    def build(self, seed: int) -> "nn.Module":
+        """A fresh network for `seed`, with all edits replayed."""
+        from burnish.model.build import build
+
+        return build(self.model, self.data, self.edits, seed)
+
+    def probe(self) -> "nn.Module":
+        """The network of seed 0, built once and kept: for looking at, not for training."""
+        from burnish.model.build import probed
+
+        return probed(self.model, self.data, self.edits)
+
+    # -- identity ---------------------------------------------------------------------------------
+
+    @property
+    def techniques(self) -> tuple[str, ...]:
+        """The applied techniques in their one notation."""
+        return tuple(repr(t) for t in self.applied)
+
+    def recipe(self) -> dict[str, Any]:
+        """All but network and data, as plain types."""
+        return {
+            "epochs": self.epochs,
+            "batch_size": self.batch_size,
+            "loss": repr(self.loss),
+            "optimizer": repr(self.optimizer),
+            "schedule": repr(self.schedule),
+            "average": repr(self.average),
+            "stopping": repr(self.stopping),
+            "clip": self.clip,
+            "freeze": list(self.freeze),
+            "precision": self.precision,
+            "techniques": list(self.techniques),
+        }
+
+    @property
+    def key(self) -> str:
+        """Hash of network, data, techniques and recipe."""
+        parts = [self.model.identity(), self.data.fingerprint, self.recipe()]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+    def __repr__(self) -> str:
+        steps = "".join(f", {t}" for t in self.techniques)
+        return f"Plan({self.model.name}, {self.data.name}, epochs={self.epochs}{steps})"
