@@ -1,3 +1,58 @@
-"""Burnish makes an existing neural network more accurate, smaller and faster, with evidence for every step."""
+"""Burnish makes an existing neural network more accurate, smaller and faster, with evidence for every step.
+
+    import burnish as bu
+    from burnish.techniques import LabelSmoothing
+
+    base = bu.Plan(model=make_net, data=bu.load("photos/"), epochs=20)
+    print(bu.compare(bu.train(base), bu.train(base.then(LabelSmoothing(alpha=0.1)))))
+"""
+
+import importlib
+from typing import Any
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Data": "burnish.data",
+    "Plan": "burnish.plan",
+    "Recipe": "burnish.pipeline.recipe",
+    "batch_to_group_norm": "burnish.techniques",
+    "compare": "burnish.pipeline.api",
+    "compress": "burnish.pipeline.commands",
+    "diagnose": "burnish.pipeline.api",
+    "export": "burnish.pipeline.commands",
+    "inspect": "burnish.model.inspect",
+    "load": "burnish.data",
+    "report": "burnish.pipeline.commands",
+    "run": "burnish.pipeline.main_job",
+    "study": "burnish.pipeline.commands",
+    "train": "burnish.pipeline.api",
+}
+
+__all__ = [
+    "Data",
+    "Plan",
+    "Recipe",
+    "__version__",
+    "batch_to_group_norm",
+    "compare",
+    "compress",
+    "diagnose",
+    "export",
+    "inspect",
+    "load",
+    "report",
+    "run",
+    "study",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'burnish' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

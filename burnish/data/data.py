@@ -192,7 +192,7 @@ def fingerprint(inputs: Array, targets: Array, *parts: Any) -> str:
     for array in (inputs, targets):
         contiguous = np.ascontiguousarray(array)
         digest.update(f"{contiguous.dtype.str}{contiguous.shape}".encode())
-        digest.update(memoryview(contiguous).cast("B") if contiguous.size else b"")
+        digest.update(contiguous.data.cast("B") if contiguous.size else b"")
     for part in parts:
         digest.update(json.dumps(part, sort_keys=True, default=str).encode())
     return digest.hexdigest()[:16]

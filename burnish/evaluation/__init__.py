@@ -1,1 +1,1 @@
-
+"""Quality with intervals, cost, paired comparison, generalization and cross-fitted choices."""

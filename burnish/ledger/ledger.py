@@ -9,7 +9,9 @@
 A result exists or does not; there is no half. Resuming means running what has none.
 """
 
+import contextlib
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -112,7 +114,11 @@ class Ledger:
         Raises:
             LedgerError: there is none, or its file is damaged.
         """
-        return from_json(Run, self._must_read(self.run_directory(run_id) / "result.json"))
+        file = self.run_directory(run_id) / "result.json"
+        try:
+            return from_json(Run, self._must_read(file))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise _damaged(file, error) from error
 
     def runs(self, stage: str | None = None) -> Iterator[Run]:
         """All finished runs in order of their names, or those of one stage."""
@@ -137,6 +143,9 @@ class Ledger:
         try:
             write_text(directory / "result.json", dumps(run))
             replace_directory(directory, self.run_directory(run.id))
+        except LedgerError:
+            shutil.rmtree(directory, ignore_errors=True)
+            raise
         except OSError as error:
             shutil.rmtree(directory, ignore_errors=True)
             raise LedgerError(
@@ -161,7 +170,12 @@ class Ledger:
     def openings(self) -> list[Json]:
         """All openings of test sets recorded here."""
         file = self.path / "openings.jsonl"
-        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        if not file.exists():
+            return []
+        try:
+            return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        except (OSError, ValueError) as error:
+            raise _damaged(file, error) from error
 
     # -- helpers ---------------------------------------------------------------------------------
 
@@ -173,13 +187,19 @@ class Ledger:
     def _sweep(self) -> None:
         """Remove what a killed process left half-written, once it is old enough to belong to nobody."""
         old = time.time() - 24 * 3600
-        for leftover in self.path.rglob(".tmp-*"):
-            if leftover.exists() and leftover.stat().st_mtime < old:
-                shutil.rmtree(leftover, ignore_errors=True) if leftover.is_dir() else leftover.unlink(missing_ok=True)
+        for folder, directories, files in os.walk(self.path):  # unlike rglob at peace with what vanishes meanwhile
+            for leftover in [Path(folder, n) for n in (*directories, *files) if n.startswith(".tmp-")]:
+                with contextlib.suppress(OSError):
+                    if leftover.stat().st_mtime < old:
+                        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
 
 
 def _read(file: Path) -> Json:
     try:
         return json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise LedgerError(f"could not read {file}: {error}; delete it and run the command again") from error
+        raise _damaged(file, error) from error
+
+
+def _damaged(file: Path, error: Exception) -> LedgerError:
+    return LedgerError(f"could not read {file}: {error}; delete it and run the command again")

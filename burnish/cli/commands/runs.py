@@ -1,0 +1,76 @@
+"""Training by hand: train, compare."""
+
+import itertools
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from burnish.cli.options import Asked, Network, takes
+from burnish.cli.output import percent, show, table
+from burnish.cli.view import watching
+from burnish.errors import UsageError
+
+__all__ = ["compare", "train"]
+
+
+@takes("Data", "Training", "Job")
+def train(
+    asked: Asked,
+    network: Network = None,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Trainings, each with its own seed and split.")] = 3,
+) -> None:
+    """Train a network, with techniques or without, and print scores with intervals."""
+    recipe = asked.recipe(network)
+    from burnish.pipeline.commands import train as train_plans
+    from burnish.pipeline.stages.pilot import score_estimate, usable
+
+    with watching(json=asked.json, quiet=asked.quiet) as observer:
+        runs = train_plans(recipe, seeds=seeds, observer=observer)
+    plans = [
+        {"techniques": list(key), "score": score_estimate(usable(list(group)))}
+        for key, group in itertools.groupby(runs, key=lambda run: run.techniques)
+    ]
+    if asked.json:
+        show(asked, {"runs": runs, "plans": plans}, None)
+        return
+    show(asked, None, table(("techniques", "seed", "status", "metric", "score", "seconds"), map(_row, runs)))
+    metric = runs[0].primary if runs else "score"
+    show(asked, None, [f"{_names(plan['techniques'])}: {metric} {plan['score'] or 'no score'}" for plan in plans])
+
+
+@takes("Data", "Training", "Job")
+def compare(
+    asked: Asked,
+    what: Annotated[
+        list[str] | None, typer.Argument(help="Two run directories, or one network.", show_default=False)
+    ] = None,
+) -> None:
+    """Compare two runs, or a network with and without the techniques given by --with, in pairs."""
+    given = what or []
+    if len(given) == 2:
+        from burnish.pipeline.commands import compare_runs
+
+        comparison = compare_runs(Path(given[0]), Path(given[1]))
+        show(asked, comparison, str(comparison))
+        return
+    if len(given) > 2:
+        raise UsageError(f"compare takes two run directories or one network, got {len(given)}: {' '.join(given)}")
+    recipe = asked.recipe(given[0] if given else None)
+    if not recipe.techniques:
+        raise UsageError('nothing to compare: name two run directories, or a technique: --with "Dropout(rate=0.2)"')
+    from burnish.pipeline.commands import compare_technique
+
+    with watching(json=asked.json, quiet=asked.quiet) as observer:
+        comparison = compare_technique(recipe, observer=observer)
+    show(asked, comparison, str(comparison))
+
+
+def _row(run: Any) -> tuple[Any, ...]:
+    seconds = run.cost.train_seconds if run.cost else None
+    took = None if seconds is None else f"{seconds:.1f}"
+    return _names(run.techniques), run.seed, run.error or run.status, run.primary, percent(run.score), took
+
+
+def _names(techniques: Any) -> str:
+    return ", ".join(techniques) or "no technique"

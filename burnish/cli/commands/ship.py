@@ -1,0 +1,123 @@
+"""From a run to a product: compress, export, predict, bench."""
+
+import csv
+import io
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from burnish.cli.options import Asked, RunDirectory, takes
+from burnish.cli.output import percent, show, table
+from burnish.cli.view import watching
+from burnish.errors import UsageError
+from burnish.pipeline.recipe import Recipe
+
+__all__ = ["bench", "compress", "export", "predict"]
+
+
+@takes()
+def compress(
+    asked: Asked,
+    run: RunDirectory,
+    require: Annotated[
+        str | None,
+        typer.Option("--require", help='Size and latency wanted, such as "latency_ms<=2, bytes<=500_000".'),
+    ] = None,
+    max_drop: Annotated[
+        float, typer.Option("--max-drop", help="Largest loss a step may cost, as a fraction.")
+    ] = Recipe().max_drop,
+) -> None:
+    """Prune, quantize and distill the network of a run; exit 3 when the requirement cannot be met."""
+    from burnish.pipeline.commands import compress as shrink
+
+    with watching(json=asked.json, quiet=asked.quiet) as observer:
+        result = shrink(run, require=require, max_drop=max_drop, observer=observer)
+    show(asked, result, None if asked.json else table(STEP_HEAD, map(_step, result["compression"])))
+
+
+@takes()
+def export(
+    asked: Asked,
+    run: RunDirectory,
+    path: Annotated[Path | None, typer.Argument(help="ONNX file to write.", show_default=False)] = None,
+) -> None:
+    """Write the network of a run as ONNX, after checking that it computes the same."""
+    from burnish.pipeline.commands import export as write_model
+
+    with watching(json=asked.json, quiet=True):
+        result = write_model(run, path)
+    show(asked, result, [f"{key}: {value}" for key, value in result.items()])
+
+
+@takes()
+def predict(
+    asked: Asked,
+    run: RunDirectory,
+    files: Annotated[list[Path], typer.Argument(help="Images or folders of them, CSV, Parquet, text or NPZ files.")],
+    out: Annotated[Path | None, typer.Option("--out", help="Write a .csv or .json file instead.")] = None,
+) -> None:
+    """Predict with the exported model of a run. Needs no torch."""
+    from burnish.exporting.package import predict_files
+    from burnish.ledger import write_text
+    from burnish.records import dumps
+
+    if out is not None and out.suffix not in (".csv", ".json"):
+        raise UsageError(f"--out must end in .csv or .json, got {str(out)!r}")
+    rows = predict_files(run, files)
+    if out is not None:
+        write_text(out, dumps({"predictions": rows}) if out.suffix == ".json" else _csv(rows))
+        show(asked, {"path": str(out), "predictions": len(rows)}, f"{len(rows)} predictions written to {out}")
+    else:
+        show(asked, {"predictions": rows}, "" if asked.json else _csv(rows).rstrip("\n"))
+
+
+@takes()
+def bench(
+    asked: Asked,
+    models: Annotated[list[Path], typer.Argument(help="ONNX files; several are timed in turns.")],
+    batch: Annotated[list[int] | None, typer.Option("--batch", min=1, help="Batch size; may be repeated.")] = None,
+    repeats: Annotated[int, typer.Option("--repeats", min=20, help="Calls of each model.")] = 400,
+    threads: Annotated[int, typer.Option("--threads", min=1, help="Threads inside one operator.")] = 1,
+) -> None:
+    """Measure the latency of ONNX models in a fresh process. Needs no torch."""
+    from burnish.exporting.latency import latency
+
+    missing = [str(path) for path in models if not path.is_file()]
+    if missing:
+        raise UsageError(f"there is no file {', '.join(missing)}")
+    batches = tuple(batch) if batch else (1, 32)
+    measured = latency({str(path): path for path in models}, batches=batches, repeats=repeats, threads=threads)
+    rows = [
+        (name, size, found.p50, found.p99, Path(name).stat().st_size)
+        for name, sizes in measured.items()
+        for size, found in sizes.items()
+    ]
+    keys = ("model", "batch", "p50_ms", "p99_ms", "bytes")
+    text = None if asked.json else table(("model", "batch", "p50 ms", "p99 ms", "bytes"), rows)
+    show(asked, {"latency": [dict(zip(keys, row, strict=True)) for row in rows]}, text)
+
+
+STEP_HEAD = ("step", "score", "p50 ms", "bytes", "accepted", "reason")
+
+
+def _step(step: dict[str, Any]) -> tuple[Any, ...]:
+    latency = (step.get("latency_ms") or {}).get("value")
+    return (
+        step["step"],
+        percent(step.get("score")),
+        None if latency is None else f"{latency:.3f}",
+        step.get("bytes"),
+        "yes" if step["accepted"] else "no",
+        step["reason"],
+    )
+
+
+def _csv(rows: list[dict[str, Any]]) -> str:
+    """One line for each prediction; the probabilities of all classes are in the JSON only."""
+    names = [name for name in (rows[0] if rows else {}) if name != "probabilities"]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

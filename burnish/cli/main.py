@@ -1,0 +1,76 @@
+"""The entry point `burnish`: the commands, one clear line for every error, and the exit code.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a requirement not met, 130 interrupted.
+`BURNISH_DEBUG=1` shows tracebacks.
+"""
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from burnish.cli.commands.directory import report, status
+from burnish.cli.commands.job import init, run, study
+from burnish.cli.commands.look import diagnose, inspect, techniques
+from burnish.cli.commands.runs import compare, train
+from burnish.cli.commands.ship import bench, compress, export, predict
+from burnish.cli.output import warn
+from burnish.errors import BurnishError
+
+__all__ = ["app", "main"]
+
+INTERRUPTED = 130
+
+app = typer.Typer(name="burnish", add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
+for command in (run, init, inspect, diagnose, train, compare, study, compress):
+    app.command()(command)
+for command in (export, predict, bench, report, status, techniques):
+    app.command()(command)
+
+
+@app.callback(invoke_without_command=True)
+def start(
+    context: typer.Context, version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False
+) -> None:
+    """Make an existing neural network more accurate, smaller and faster, with evidence for every step."""
+    if version:
+        from burnish import __version__
+
+        print(f"burnish {__version__}")
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Carry out one command line and return its exit code."""
+    try:
+        code = app(args=list(arguments) if arguments is not None else None, prog_name="burnish", standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    except BrokenPipeError:  # the reader of our output left, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        return _failed(error)
+    if code == INTERRUPTED:  # newer versions of typer return it, older ones raise
+        warn("interrupted; state kept; run the same command to go on")
+    return code or 0
+
+
+def _failed(error: Exception) -> int:
+    """Say what went wrong in one line and return the exit code."""
+    if os.environ.get("BURNISH_DEBUG", "0") not in ("", "0"):
+        traceback.print_exception(error)
+    if isinstance(error, BurnishError):
+        warn(" ".join(str(error).split()))
+        return error.exit_code
+    if hasattr(error, "format_message"):  # an error of the command line parser, whichever package holds its class
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context else "burnish"
+        warn(f"{' '.join(error.format_message().split())} See `{path} --help`.")
+        return 2
+    warn(f"{type(error).__name__}: {' '.join(str(error).split())}; BURNISH_DEBUG=1 shows where")
+    return 1

@@ -1,0 +1,123 @@
+"""What the user sees while a job runs: a live line on a terminal, plain lines elsewhere.
+
+Observers are callables that take events, mappings with an `event`:
+`plan, stage, run, note, stage_done, done`. Unknown events are passed over.
+"""
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, TextIO
+
+__all__ = ["clock", "describe", "watching"]
+
+Event = dict[str, Any]
+Observer = Callable[[Event], None]
+
+
+@contextlib.contextmanager
+def watching(*, json: bool = False, quiet: bool = False) -> Iterator[Observer]:
+    """An observer that shows events as the flags ask; with `json` it keeps standard output clean.
+
+    What the user's own code prints while the job runs goes where the events go.
+    """
+    stream = sys.stderr if json else sys.stdout
+    with contextlib.redirect_stdout(stream):
+        if quiet:
+            yield lambda event: None
+        elif stream.isatty():
+            with live(stream) as observer:
+                yield observer
+        else:
+            yield plain(stream)
+
+
+def plain(stream: TextIO) -> Observer:
+    """One line for each event, with the time since the start."""
+    start = time.monotonic()
+
+    def observer(event: Event) -> None:
+        for line in describe(event):
+            print(f"[{clock(time.monotonic() - start):>7}] {line}", file=stream, flush=True)
+
+    return observer
+
+
+@contextlib.contextmanager
+def live(stream: TextIO) -> Iterator[Observer]:
+    """A line that shows the stage under way; what is worth keeping scrolls above it."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=20),
+        TextColumn("{task.fields[state]}", markup=False),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(file=stream), transient=True) as progress:
+        line = progress.add_task("starting", total=None, state="")
+
+        def observer(event: Event) -> None:
+            if event["event"] == "stage":
+                progress.reset(line, total=event.get("total") or None, description=_stage_words(event), state="")
+            elif event["event"] == "run":
+                state = f"{event['done']}/{event['total']} runs{_left(event)}{_score('best', event.get('best'))}"
+                progress.update(line, completed=event["done"], total=event["total"], state=state)
+            else:
+                for text in describe(event):
+                    progress.console.print(text, markup=False, highlight=False)
+
+        yield observer
+
+
+def describe(event: Event) -> list[str]:
+    """The plain lines for one event.
+
+    Example:
+        >>> describe({"event": "stage", "name": "pilot", "index": 4, "of": 16, "total": 4})
+        ['stage 4 of 16: pilot, at most 4 runs']
+    """
+    name = event["event"]
+    if name == "plan":
+        return list(event["lines"])
+    if name == "stage":
+        more = (
+            ", already done" if event.get("resumed") else f", at most {event['total']} runs" if event["total"] else ""
+        )
+        return [_stage_words(event) + more]
+    if name == "run":
+        score = _score("score", event.get("score")) or ", no score"
+        place = f"{event['stage']} {event['done']}/{event['total']}"
+        return [place + score + _score("best", event.get("best")) + _left(event)]
+    if name == "note":
+        return [event["text"]]
+    if name == "stage_done" and not event.get("resumed"):
+        return [f"{event['name']} done in {clock(event['seconds'])}"]
+    return []
+
+
+def clock(seconds: float) -> str:
+    """Seconds as a clock shows them.
+
+    Example:
+        >>> clock(42.4), clock(125), clock(3725)
+        ('0:42', '2:05', '1:02:05')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def _stage_words(event: Event) -> str:
+    return f"stage {event['index']} of {event['of']}: {event['name']}"
+
+
+def _score(word: str, value: float | None) -> str:
+    return "" if value is None or value != value else f", {word} {value:.4g}"
+
+
+def _left(event: Event) -> str:
+    seconds = event.get("seconds_left")
+    return "" if seconds is None or event["done"] >= event["total"] else f", {clock(seconds)} left"

@@ -1,0 +1,136 @@
+"""R1: the loss before any training, and whether one small batch can be learned by heart.
+
+A network that cannot is either fed wrongly or unstable; it is a finding, not a reason to stop.
+"""
+
+import math
+
+import torch
+from torch import nn
+
+from burnish.diagnosis.batches import distinct_rows, quiet_copy, seeded, some_rows, tensors
+from burnish.diagnosis.rule import Rule
+from burnish.diagnosis.subject import Subject
+from burnish.diagnosis.thresholds import (
+    FIT_ERROR,
+    FIT_RATES,
+    FIT_ROWS,
+    FIT_STEPS,
+    START_LOSS_OFF,
+    START_LOSS_RATIO,
+)
+from burnish.losses import Loss
+from burnish.records import Finding
+
+__all__ = ["check", "check_quick"]
+
+LOOK_EVERY = 25
+RULE = Rule(
+    id="R1",
+    title="start of training",
+    source="Karpathy, A Recipe for Training Neural Networks, 2019; tolerances heuristic",
+    remedies=(
+        "check that labels belong to their inputs",
+        "BatchNorm",
+        "GroupNorm",
+        "Activation",
+        "GradientClip",
+        "another initialization",
+    ),
+)
+
+
+def check(subject: Subject) -> Finding:
+    """Share of the error on one small batch that remains after training on nothing else; and the loss at the start."""
+    reason = _skipped(subject)
+    if reason:
+        return RULE.cannot_tell(reason)
+    remains, rows = _remaining_error(subject)
+    if remains <= FIT_ERROR:
+        return check_quick(subject)
+    return RULE.fires(
+        remains,
+        FIT_ERROR,
+        f"after {FIT_STEPS} steps on the same {rows} examples {remains:.0%} of their error remains, with each of the "
+        f"learning rates {', '.join(f'{rate:g}' for rate in FIT_RATES)}: the network cannot learn even these by heart.",
+        rows=rows,
+    )
+
+
+def check_quick(subject: Subject) -> Finding:
+    """The loss at the start alone."""
+    reason = _skipped(subject)
+    if reason:
+        return RULE.cannot_tell(reason)
+    loss, expected = _start_loss(subject)
+    ratio = loss / expected
+    said = f"loss {loss:.3g} before training; outputs that know nothing give {expected:.3g}"
+    if subject.is_classification:
+        off, threshold = abs(ratio - 1), START_LOSS_OFF
+    else:
+        off, threshold = ratio, START_LOSS_RATIO
+    if off > threshold:
+        remedies = ("start the last layer with smaller weights", "BatchNorm", "GroupNorm", "Schedule")
+        return RULE.fires(off, threshold, said + ".", remedies=remedies, loss=loss, expected=expected)
+    return RULE.clear(off, threshold, said + ".", loss=loss, expected=expected)
+
+
+def _skipped(subject: Subject) -> str:
+    if subject.plan is None:
+        return "there is no plan to build a fresh network from."
+    return "the network is trained already." if subject.trained else ""
+
+
+def _start_loss(subject: Subject) -> tuple[float, float]:
+    """Loss of the fresh network on training rows, and what outputs of zero would give."""
+    data, plan = subject.data, subject.plan
+    assert plan is not None
+    loss = Loss(name=data.task.default_loss)
+    inputs, targets = tensors(data, some_rows(data.train, 512))
+    with seeded(), torch.no_grad():  # training mode: untouched running statistics would not normalize anything
+        model = quiet_copy(plan.build(0))
+        outputs = torch.cat([model(part) for part in inputs.split(64) if len(part) > 1])
+        kept = targets[: len(outputs)]
+        expected = loss(torch.zeros_like(outputs), kept)
+        return float(loss(outputs, kept)), max(float(expected), 1e-9)
+
+
+def _remaining_error(subject: Subject) -> tuple[float, int]:
+    """The least share of the batch's error that any of the learning rates leaves, and the size of the batch."""
+    data, plan = subject.data, subject.plan
+    assert plan is not None
+    inputs, targets = tensors(data, distinct_rows(data, FIT_ROWS))
+    remains = math.inf
+    for rate in FIT_RATES:
+        with seeded():
+            remains = min(remains, _fit(quiet_copy(plan.build(0)), inputs, targets, rate, subject.is_classification))
+        if remains <= FIT_ERROR:
+            break
+    return remains, len(inputs)
+
+
+def _fit(model: nn.Module, inputs: torch.Tensor, targets: torch.Tensor, rate: float, classes: bool) -> float:
+    """Error left after training on these rows alone, stopping as soon as there is next to none."""
+    loss = Loss(name="cross_entropy" if classes else "mse")
+    optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.0)
+    remains = math.inf
+    for step in range(1, FIT_STEPS + 1):
+        optimizer.zero_grad()
+        outputs = model(inputs)
+        value = loss(outputs, targets)
+        if not torch.isfinite(value):
+            break
+        value.backward()
+        optimizer.step()
+        if step % LOOK_EVERY == 0:
+            remains = min(remains, _error(outputs.detach(), targets, classes))
+        if remains <= FIT_ERROR:
+            break
+    return remains
+
+
+def _error(outputs: torch.Tensor, targets: torch.Tensor, classes: bool) -> float:
+    if classes:
+        return float((outputs.argmax(1) != targets).float().mean())
+    spread = (targets - targets.mean(0)).square().mean()
+    return float((outputs - targets).square().mean() / spread.clamp_min(1e-12))

@@ -1,0 +1,54 @@
+"""R7: the best epoch is near the end, or near the start, of the budget."""
+
+import numpy as np
+
+from burnish.diagnosis.rule import Rule
+from burnish.diagnosis.subject import Subject
+from burnish.diagnosis.thresholds import EARLY, LATE, LEAST_EPOCHS
+from burnish.records import Finding
+
+__all__ = ["check"]
+
+RULE = Rule(
+    id="R7",
+    title="training budget",
+    source="tuning playbook: best step in the last 25 % or the first 10 % of the budget",
+)
+LONGER = ("more epochs", "Schedule", "a higher learning rate")
+SHORTER = ("fewer epochs", "EarlyStopping", "Augment", "EMA")
+
+
+def check(subject: Subject) -> Finding:
+    """Where the best epoch of the mean curve lies, as a share of the budget.
+
+    Late alone is not enough: on a plateau any epoch can be the best. What the last quarter adds has to matter.
+    """
+    metric, worthwhile = subject.metric, subject.worthwhile
+    curve = _mean_curve(subject)
+    if curve is None or worthwhile is None:
+        return RULE.cannot_tell(f"no curve of at least {LEAST_EPOCHS} epochs.")
+    best = int(curve.argmax()) + 1
+    place, late = best / len(curve), int(np.ceil(LATE * len(curve)))
+    added = float(curve[late:].max() - curve[:late].max())
+    said = f"the mean {metric.name} is best after epoch {best} of {len(curve)}"
+    detail = {"best_epoch": best, "epochs": len(curve), "added_by_last_quarter": added}
+    if best > late and added > worthwhile:
+        evidence = f"{said}, and the last quarter still adds {added:.2g}: the training is too short."
+        return RULE.fires(place, LATE, evidence, remedies=LONGER, **detail)
+    if place <= EARLY:
+        evidence = f"{said}: the rest of the training is lost."
+        return RULE.fires(place, EARLY, evidence, remedies=SHORTER, **detail)
+    return RULE.clear(place, LATE, f"{said}; the last quarter adds {added:.2g}.", **detail)
+
+
+def _mean_curve(subject: Subject) -> np.ndarray | None:
+    """Mean over the runs of the metric per epoch, turned so that larger is better; None when too short."""
+    curves = [
+        [subject.metric.gain(0, line.get(subject.metric.name, np.nan)) for line in run.curves]
+        for run in subject.finished
+    ]
+    curves = [curve for curve in curves if len(curve) >= LEAST_EPOCHS and np.isfinite(curve).all()]
+    if not curves:
+        return None
+    shortest = min(map(len, curves))
+    return np.mean([curve[:shortest] for curve in curves], axis=0)

@@ -1,0 +1,67 @@
+"""R16: batch statistics of batches too small, or that do not fit what the network sees afterwards."""
+
+import math
+
+import numpy as np
+import torch
+
+from burnish.data.data import Split
+from burnish.diagnosis.batches import device_of, norm_layers, quiet_copy, seeded, some_rows, tensors
+from burnish.diagnosis.rule import Rule
+from burnish.diagnosis.subject import Subject
+from burnish.diagnosis.thresholds import MODE_DIFFERENCE, MODE_LEAST_LOSS, SMALL_BATCH, STANDARD_ERRORS
+from burnish.evaluation.predict import evaluating
+from burnish.losses import Loss
+from burnish.records import Finding
+
+__all__ = ["check"]
+
+ROWS = 1024
+RULE = Rule(
+    id="R16",
+    title="batch statistics",
+    source="Wu and He, arXiv:1803.08494 (batches of 8 and fewer); difference of 10 % heuristic",
+    remedies=("GroupNorm", "larger batches", "estimate the batch statistics again after training"),
+)
+
+
+def check(subject: Subject) -> Finding:
+    """Batch size where there is batch normalization, and how the loss differs between batch and running statistics."""
+    if subject.plan is None:
+        return RULE.cannot_tell("there is no plan, so the batch size is not known.")
+    size = subject.plan.batch_size
+    layers = norm_layers(subject.model if subject.model is not None else subject.plan.probe())
+    if not layers:
+        return RULE.clear(None, None, "the network has no batch normalization.")
+    if size <= SMALL_BATCH:
+        return RULE.fires(size, SMALL_BATCH, f"{len(layers)} batch normalizations see batches of {size}.")
+    if subject.model is None:
+        return RULE.clear(size, SMALL_BATCH, f"{len(layers)} batch normalizations see batches of {size}.")
+    batch, running, error = _losses(subject, size)
+    apart = abs(running - batch) / max(batch, 1e-9)
+    said = f"loss {batch:.3g} with the statistics of batches of {size}, {running:.3g} with the running ones."
+    if apart > MODE_DIFFERENCE and abs(running - batch) > max(STANDARD_ERRORS * error, MODE_LEAST_LOSS):
+        return RULE.fires(apart, MODE_DIFFERENCE, said)
+    return RULE.clear(apart, MODE_DIFFERENCE, said)
+
+
+def _losses(subject: Subject, size: int) -> tuple[float, float, float]:
+    """Mean loss on training rows with batch statistics and with running ones, and the error of their difference."""
+    model, data = subject.model, subject.data
+    assert model is not None
+    device = device_of(model)
+    inputs, targets = tensors(data, _shuffled(subject), device)
+    loss, train = Loss(name=data.task.default_loss), quiet_copy(model)
+    with seeded(), torch.no_grad():
+        parts = [(x, y) for x, y in zip(inputs.split(size), targets.split(size), strict=True) if len(x) > SMALL_BATCH]
+        batched = [loss.per_example(train(x), y) for x, y in parts]
+        with evaluating(model):
+            evaluated = [loss.per_example(model(x), y) for x, y in parts]
+    first, second = torch.cat(batched).double(), torch.cat(evaluated).double()
+    difference = (second - first).std() / math.sqrt(len(first))
+    return float(first.mean()), float(second.mean()), float(difference)
+
+
+def _shuffled(subject: Subject) -> Split:
+    split = some_rows(subject.data.train, ROWS)
+    return split.take(np.random.default_rng(0).permutation(len(split)))

@@ -1,0 +1,214 @@
+"""The Python interface: the same engine as the command line, on values instead of flags."""
+
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from burnish.errors import UsageError
+from burnish.evaluation.paired import paired_splits
+from burnish.ledger import Ledger
+from burnish.metrics import metric
+from burnish.pipeline.worker import train_plan
+from burnish.plan import Plan
+from burnish.records import Comparison, Estimate, Finding, Run
+
+__all__ = ["Runs", "compare", "diagnose", "train"]
+
+
+@dataclass(frozen=True, eq=False)
+class Runs:
+    """One plan trained with several seeds.
+
+    Attributes:
+        plan: The plan.
+        runs: One run per seed.
+        root: Directory that holds weights and predictions.
+    """
+
+    plan: Plan
+    runs: tuple[Run, ...]
+    root: Path
+
+    def __iter__(self) -> Iterable[Run]:
+        return iter(self.runs)
+
+    def __len__(self) -> int:
+        return len(self.runs)
+
+    def __getitem__(self, index: int) -> Run:
+        return self.runs[index]
+
+    @property
+    def score(self) -> Estimate | None:
+        """The primary metric over the seeds, with a t interval."""
+        from burnish.pipeline.stages.pilot import score_estimate, usable
+
+        return score_estimate(usable(list(self.runs)), of="splits")
+
+    def model(self, index: int = 0) -> Any:
+        """The trained network of run `index`, in eval mode."""
+        from burnish.exporting.safetensors import load_weights
+
+        run = self.runs[index]
+        file = Ledger(self.root).run_directory(run.id) / "weights.safetensors"
+        return load_weights(self.plan.build(run.seed), file).eval()
+
+    def __repr__(self) -> str:
+        name = self.runs[0].primary if self.runs else ""
+        return f"Runs({self.plan!r}: {name} {self.score})"
+
+
+def train(
+    plan: Plan,
+    *,
+    seeds: Iterable[int] = range(3),
+    out: Path | str | None = None,
+    device: str = "auto",
+    on_run: Callable[[Run], None] | None = None,
+) -> Runs:
+    """Train `plan` once per seed, each on its own split of the data, in this process.
+
+    Runs with the same seed of two plans share split and initialization, so that they can be compared in pairs.
+
+    Args:
+        plan: What to train.
+        seeds: One run for each; seed 0 uses the split as loaded.
+        out: Directory for weights and results, which is resumed; a temporary one by default.
+        device: Where to compute.
+        on_run: Called with each finished run.
+
+    Raises:
+        UsageError: no seeds.
+
+    Example:
+        >>> import burnish as bu
+        >>> runs = bu.train(bu.Plan(model="cnn", data=bu.load("digits"), epochs=1), seeds=[0])
+        >>> runs[0].status
+        'done'
+    """
+    root = Path(out) if out is not None else Path(tempfile.mkdtemp(prefix="burnish-train-"))
+    ledger, runs = Ledger(root), []
+    for seed in seeds:
+        run_id = f"train-{seed:02d}-{plan.key[:8]}"
+        if not ledger.has_run(run_id):
+            payload = {"id": run_id, "stage": "train", "seed": seed, "split": seed, "keep": True, "readouts": True}
+            train_plan(plan, ledger, payload, device=device)
+        runs.append(ledger.run(run_id))
+        if on_run:
+            on_run(runs[-1])
+    if not runs:
+        raise UsageError("train needs at least one seed, got none; pass seeds=range(3), for instance")
+    return Runs(plan, tuple(runs), root)
+
+
+def compare(before: Runs, after: Runs, *, level: float = 0.95) -> Comparison:
+    """The paired difference between two trained plans over the seeds they share.
+
+    Raises:
+        UsageError: other data, another metric, or fewer than two common seeds that finished.
+    """
+    return compare_runs(
+        before.runs,
+        after.runs,
+        names=(repr(before.plan), repr(after.plan)),
+        n_train=len(before.plan.data.train_rows),
+        n_validation=len(before.plan.data.validation_rows),
+        level=level,
+    )
+
+
+def compare_runs(
+    before: tuple[Run, ...],
+    after: tuple[Run, ...],
+    *,
+    names: tuple[str, str],
+    n_train: int,
+    n_validation: int,
+    level: float = 0.95,
+) -> Comparison:
+    """`compare` for records: runs are paired by split and seed.
+
+    Raises:
+        UsageError: other data, another metric, or fewer than two common pairs that finished.
+    """
+    if not before or not after or before[0].data != after[0].data:
+        raise UsageError("the two sets of runs were trained on different data; only runs on the same data can be paired")
+    pairs = _pairs(before, after)
+    if len(pairs) < 2:
+        raise UsageError(
+            f"a comparison needs at least 2 pairs of finished runs with the same split and seed, got {len(pairs)}; "
+            "train both with the same seeds, 3 or more"
+        )
+    primary = metric(pairs[0][0].primary)
+    scores = [[run.score for run in arm] for arm in zip(*pairs, strict=True)]
+    difference, p_value = paired_splits(
+        scores[0], scores[1], primary, n_train=n_train, n_validation=n_validation, level=level
+    )
+    low, high = difference.low, difference.high
+    verdict = "unclear" if low is None or high is None or low <= 0 <= high else "better" if low > 0 else "worse"
+    return Comparison(
+        before=names[0],
+        after=names[1],
+        metric=primary.name,
+        before_score=_mean(scores[0]),
+        after_score=_mean(scores[1]),
+        difference=difference,
+        verdict=verdict,
+        p_value=p_value,
+        time_ratio=_ratio(pairs, "train_seconds"),
+        size_ratio=_ratio(pairs, "bytes"),
+        pairs=tuple(zip(*scores, strict=True)),
+        note="corrected resampled t over splits (Nadeau and Bengio 2003)",
+    )
+
+
+def _pairs(before: tuple[Run, ...], after: tuple[Run, ...]) -> list[tuple[Run, Run]]:
+    others = {(run.split, run.seed): run for run in after if run.status == "done"}
+    return [
+        (run, others[run.split, run.seed])
+        for run in before
+        if run.status == "done" and (run.split, run.seed) in others
+    ]
+
+
+def _mean(scores: list[float]) -> Estimate:
+    from burnish.pipeline.stages.pilot import score_estimate
+
+    found = score_estimate(scores)
+    assert found is not None
+    return found
+
+
+def _ratio(pairs: list[tuple[Run, Run]], name: str) -> float | None:
+    values = [
+        (getattr(a.cost, name) or 0) / getattr(b.cost, name)
+        for b, a in pairs
+        if a.cost and b.cost and getattr(b.cost, name)
+    ]
+    return float(np.exp(np.mean(np.log(values)))) if values and min(values) > 0 else None
+
+
+def diagnose(plan: Plan, *, runs: Runs | None = None, quick: bool = False) -> list[Finding]:
+    """What limits `plan`: every rule's finding, those that fire first.
+
+    Args:
+        plan: The plan to look at.
+        runs: Its trained runs; without them and not `quick`, two are trained here.
+        quick: Only what needs no training.
+    """
+    from burnish.diagnosis import Subject
+    from burnish.diagnosis import diagnose as apply_rules
+
+    if quick:
+        return apply_rules(Subject(data=plan.data, plan=plan), quick=True)
+    runs = runs or train(plan, seeds=range(2))
+    first = runs[0]
+    with np.load(Ledger(runs.root).run_directory(first.id) / "predictions.npz") as arrays:
+        outputs = arrays["outputs"]
+    data = plan.data.replicate(first.split)
+    subject = Subject(data=data, plan=plan, model=runs.model(0), runs=runs.runs, predictions=outputs)
+    return apply_rules(subject)

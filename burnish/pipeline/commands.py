@@ -1,0 +1,337 @@
+"""What the commands other than `run` do. The command line parses and prints; the work is here."""
+
+import contextlib
+import dataclasses
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from burnish.errors import UsageError
+from burnish.ledger import Ledger
+from burnish.pipeline.recipe import Recipe
+from burnish.records import Comparison, Finding, Run, from_json
+
+if TYPE_CHECKING:
+    from burnish.model.inspect import Inspection
+    from burnish.plan import Plan
+
+__all__ = [
+    "compare_runs",
+    "compare_technique",
+    "compress",
+    "diagnose",
+    "export",
+    "init",
+    "inspect_network",
+    "report",
+    "study",
+    "train",
+]
+
+Observer = Callable[[dict[str, Any]], None]
+# What a zoo network is shown with when no data are given: (inputs, outputs, vocabulary).
+SHOWN = {
+    "cnn": ((3, 32, 32), 10, 0),
+    "resnet": ((3, 32, 32), 10, 0),
+    "mlp": ((32,), 2, 0),
+    "cnn1d": ((1, 128), 2, 0),
+    "textcnn": ((32,), 2, 10_000),
+    "transformer": ((32,), 2, 10_000),
+}
+
+
+def inspect_network(recipe: Recipe) -> "Inspection":
+    """Layers, shapes, parameters and operations of the recipe's network, with its data or without.
+
+    Raises:
+        UsageError: neither data nor a name of the zoo is given.
+    """
+    import torch
+
+    from burnish.data.tensors import network_tensor
+    from burnish.model.inspect import inspect
+    from burnish.model.sources import as_source
+    from burnish.pipeline.setup import base_plan, load_data
+
+    if recipe.data is not None:
+        plan = base_plan(recipe, load_data(recipe))
+        data = plan.data
+        return inspect(plan.probe(), network_tensor(data.preparation, data.inputs[data.train_rows[:2]]))
+    if recipe.network not in SHOWN:
+        raise UsageError(
+            f"`inspect {recipe.network or ''}` needs --data to know the input's shape; "
+            f"only {', '.join(SHOWN)} are shown without"
+        )
+    inputs, outputs, vocabulary = SHOWN[recipe.network]
+    model = as_source(recipe.network, None).create(inputs, outputs, {"vocabulary": vocabulary})
+    example = torch.zeros((2, *inputs), dtype=torch.int64) if vocabulary else torch.zeros((2, *inputs))
+    return inspect(model, example)
+
+
+def diagnose(recipe: Recipe, *, quick: bool = False, out: Path | None = None, observer: Observer | None = None) -> list[Finding]:
+    """What limits the recipe's baseline. `quick` trains nothing; else the pilot runs, in `out` or a temporary folder."""
+    from burnish.pipeline import api
+    from burnish.pipeline.main_job import run_stages
+    from burnish.pipeline.setup import base_plan, load_data
+
+    if quick:
+        return api.diagnose(base_plan(recipe, load_data(recipe)), quick=True)
+    with _folder(out) as root:
+        found = run_stages(recipe, root, observer or _silent, ("prepare", "preflight", "tune", "pilot", "diagnose"))
+        return [from_json(Finding, f) for f in found["diagnosis"]]
+
+
+def train(recipe: Recipe, *, seeds: int = 3, out: Path | None = None, observer: Observer | None = None) -> list[Run]:
+    """Train the recipe's network with its techniques, once per seed, each on its own split."""
+    from burnish.pipeline.running import spec
+    from burnish.pipeline.stages.preflight import preflight
+    from burnish.pipeline.stages.prepare import prepare
+    from burnish.pipeline.stages.tune import tune
+    from burnish.pipeline.work import opened
+    from burnish.reporting import write_report
+
+    if seeds < 1:
+        raise UsageError(f"--seeds must be at least 1, got {seeds}")
+    with _folder(out) as root, opened(recipe, root, observer or _silent) as work:
+        for name, stage in (("prepare", prepare), ("preflight", preflight), ("tune", tune)):
+            work.ledger.once(name, lambda stage=stage: stage(work))  # type: ignore[misc]
+        techniques = _notations(recipe)
+        specs = [
+            spec("train", seed, base=work.base, techniques=techniques, split=seed, seed=recipe.seed + seed, keep=True)
+            for seed in range(seeds)
+        ]
+        runs = work.runner.run(specs)
+        write_report(root)
+        return runs
+
+
+def compare_runs(before: Path, after: Path) -> Comparison:
+    """The paired difference between two directories of `burnish train`, or of `burnish run`.
+
+    Raises:
+        UsageError: there are no runs that can be paired.
+    """
+    from burnish.pipeline import api
+
+    first, second = (_trained(Path(p)) for p in (before, after))
+    section = Ledger(before).stage("prepare")
+    if not first or not second or section is None:
+        raise UsageError(
+            f"{before if not first else after} holds no finished runs; name directories made by `burnish train --out` "
+            "or `burnish run --out`"
+        )
+    data = section["report"]["data"]
+    names = tuple(f"{p}: {', '.join(r[0].techniques) or 'baseline'}" for p, r in ((before, first), (after, second)))
+    return api.compare_runs(
+        first, second, names=(names[0], names[1]), n_train=data["train"], n_validation=data["validation"]
+    )
+
+
+def _trained(root: Path) -> tuple[Run, ...]:
+    """Runs of `train`; of a whole job, the arm that it recommends."""
+    ledger = Ledger(root)
+    runs = tuple(ledger.runs("train"))
+    return runs or tuple(run for run in ledger.runs("confirm") if run.detail.get("name") == "recipe")
+
+
+def compare_technique(recipe: Recipe, *, out: Path | None = None, observer: Observer | None = None) -> Comparison:
+    """The recipe's baseline with and without its techniques: a sequential, paired confirmation.
+
+    Raises:
+        UsageError: no technique is given.
+    """
+    from burnish.pipeline.stages.confirm import confirmed_pairs, cost_ratio
+    from burnish.pipeline.stages.pilot import pilot, score_estimate
+    from burnish.pipeline.stages.preflight import preflight
+    from burnish.pipeline.stages.prepare import prepare
+    from burnish.pipeline.stages.tune import tune
+    from burnish.pipeline.work import opened
+
+    techniques = _notations(recipe)
+    if not techniques:
+        raise UsageError("compare needs two run directories, or --with and a technique; see `burnish techniques`")
+    with _folder(out) as root, opened(recipe, root, observer or _silent) as work:
+        for name, stage in (("prepare", prepare), ("preflight", preflight), ("tune", tune), ("pilot", pilot)):
+            work.ledger.once(name, lambda stage=stage: stage(work))  # type: ignore[misc]
+        pairs, _, decision = confirmed_pairs(work, [], techniques, looks=work.budget.looks, stage="compare")
+        done = [p for p in pairs if p[0].status == p[1].status == "done"]
+        means = [score_estimate([pair[i].score for pair in done]) for i in (0, 1)]
+        if decision.estimate is None or means[0] is None or means[1] is None:
+            raise UsageError(f"no pair of runs finished: {pairs[0][1].error or pairs[0][1].status}")
+        return Comparison(
+            before="baseline",
+            after=", ".join(techniques),
+            metric=work.data.task.primary.name,
+            before_score=means[0],
+            after_score=means[1],
+            difference=decision.estimate,
+            verdict=decision.verdict,
+            p_value=decision.p_value,
+            time_ratio=cost_ratio(pairs, "train_seconds"),
+            size_ratio=cost_ratio(pairs, "bytes"),
+            pairs=tuple((pair[0].score, pair[1].score) for pair in done),
+            note=decision.note,
+        )
+
+
+def study(
+    subject: "Recipe | Plan",
+    *,
+    dry_run: bool = False,
+    out: Path | str | None = None,
+    observer: Observer | None = None,
+    budget: str | None = None,
+) -> dict[str, Any]:
+    """Which techniques pay: the experiment without compression, export and test.
+
+    Args:
+        subject: A recipe, or a plan from Python, whose factory, data and numbers are used.
+        dry_run: Only say what would be run, at what price.
+        out: The run directory; a temporary one by default.
+        observer: Told what happens.
+        budget: Overrides the recipe's.
+    """
+    from burnish.pipeline.main_job import STUDY, run_stages
+
+    recipe = subject if isinstance(subject, Recipe) else Recipe(data=None)
+    recipe = replace(recipe, budget=budget) if budget else recipe
+    plan = None if isinstance(subject, Recipe) else subject
+    names = ("prepare",) if dry_run else STUDY
+    with _folder(Path(out) if out else None) as root:
+        return run_stages(recipe, root, observer or _silent, names, plan=plan)
+
+
+def compress(
+    run: Path | str,
+    *,
+    require: str | None = None,
+    max_drop: float = 0.01,
+    observer: Observer | None = None,
+) -> dict[str, Any]:
+    """Search the finished run in directory `run` for the smallest model within `max_drop` that meets `require`.
+
+    Raises:
+        RequirementNotMet: nothing does; the message names the nearest miss.
+        UsageError: the directory holds no finished run.
+    """
+    from burnish.pipeline.requirement import compress_to
+    from burnish.pipeline.work import opened
+
+    root = Path(run)
+    recipe = recorded_recipe(root)
+    with opened(recipe, root, observer or _silent) as work:
+        return compress_to(work, require, max_drop)
+
+
+def export(run: Path | str, path: Path | str) -> dict[str, Any]:
+    """Copy the verified model of directory `run` to `path`, with its model.json beside it.
+
+    Raises:
+        UsageError: the run has not exported a model yet.
+    """
+    root, target = Path(run), Path(path)
+    stage = Ledger(root).stage("export")
+    if stage is None or not (root / "model.onnx").exists():
+        raise UsageError(f"{root} has no exported model; finish it with `burnish run --out {root}`")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(root / "model.onnx", target)
+    shutil.copyfile(root / "model.json", target.with_suffix(".json"))
+    return stage["report"]["export"] | {"path": str(target)}
+
+
+def report(run: Path | str) -> Path:
+    """Write report.html, report.json and report.md of a run directory again from its ledger."""
+    from burnish.reporting import write_report
+
+    return write_report(Path(run))
+
+
+def init(folder: Path | str = ".") -> str:
+    """A commented recipe for what lies in `folder`."""
+    here = Path(folder)
+    data = _guess_data(here)
+    lines = [
+        "# A recipe for `burnish run recipe.yaml`. Keys are the names of the command line's flags.",
+        f"data: {data or 'digits'}" + ("" if data else "          # no data found here: the embedded digits"),
+    ]
+    network = _guess_network(here)
+    lines.append(f"network: {network}" if network else "# network: net.py:make_net   # default: one for the modality")
+    defaults = {field.name: field.default for field in dataclasses.fields(Recipe)}
+    notes = {
+        "target": "column to predict; label, target, class or y are found",
+        "metric": "what decisions are made on",
+        "epochs": "chosen by the pilot",
+        "lr": "chosen by a range test",
+        "batch_size": "by the number of rows",
+        "group": "column whose values must not be split",
+        "time": "column to split by time",
+        "target_score": "the score that would be good enough",
+    }
+    lines += [f"# {key}:   # {note}" for key, note in notes.items()]
+    lines += [f"{key}: {defaults[key]}" for key in ("budget", "min_gain", "max_drop", "seed")]
+    return "\n".join(lines) + "\n"
+
+
+def recorded_recipe(root: Path) -> Recipe:
+    """The recipe that directory `root` was started with."""
+    known = {field.name for field in dataclasses.fields(Recipe)}
+    return Recipe.from_mapping({k: v for k, v in Ledger(root).recipe().items() if k in known})
+
+
+def _notations(recipe: Recipe) -> list[str]:
+    from burnish.techniques import parse
+
+    return [repr(parse(text)) for text in recipe.techniques]
+
+
+def _guess_data(here: Path) -> str | None:
+    folders = [p for p in sorted(here.iterdir()) if p.is_dir() and not p.name.startswith(".")]
+    if any(p.name == "train" for p in folders):
+        return str(here)
+    files = sorted(p for p in here.iterdir() if p.suffix in (".csv", ".parquet", ".npz"))
+    if any(p.stem == "train" for p in files):
+        return str(here)
+    if files:
+        return str(files[0])
+    images = (".png", ".jpg", ".jpeg", ".webp")
+    for folder in folders:
+        classes = [p for p in folder.iterdir() if p.is_dir()]
+        if len(classes) > 1 and all(any(f.suffix.lower() in images for f in c.iterdir()) for c in classes):
+            return str(folder)
+    return None
+
+
+def _guess_network(here: Path) -> str | None:
+    """The first function of a Python file here that looks as if it made a network."""
+    import ast
+
+    for file in sorted(here.glob("*.py")):
+        try:
+            tree = ast.parse(file.read_text(encoding="utf-8"))
+        except (OSError, SyntaxError, UnicodeDecodeError):
+            continue
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef) and any(w in node.name for w in ("net", "model", "make", "build")):
+                return f"{file.name}:{node.name}"
+            bases = [ast.unparse(b) for b in node.bases] if isinstance(node, ast.ClassDef) else []
+            if any(b.endswith("Module") for b in bases):
+                return f"{file.name}:{node.name}"  # type: ignore[union-attr]
+    return None
+
+
+@contextlib.contextmanager
+def _folder(out: Path | None) -> Iterator[Path]:
+    """A directory that stays when it was named, and goes when it is ours."""
+    path = out if out is not None else Path(tempfile.mkdtemp(prefix="burnish-"))
+    try:
+        yield path
+    finally:
+        if out is None:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _silent(event: dict[str, Any]) -> None:
+    """Observer of those who want none."""

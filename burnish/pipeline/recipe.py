@@ -1,0 +1,120 @@
+"""What a user asked for: the flags of the command line as one frozen value."""
+
+import dataclasses
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from burnish.errors import UsageError
+
+__all__ = ["Recipe"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """All that decides the result of a job; the same recipe in the same directory is the same job.
+
+    Attributes:
+        network: `file.py:factory`, `package.module:factory`, a zoo name, or None for the default of the modality.
+        data: A name, a folder, a file, or `file.py:function`.
+        checkpoint: Weights to start from, safetensors or weights-only.
+        techniques: Techniques by their notation, for `train` and `compare`.
+        only: Names of techniques the study is limited to.
+        epochs, batch_size, lr: None lets the pilot choose.
+        budget: `quick`, `standard`, `thorough`, or a time such as `20m`.
+        min_gain: Smallest gain that matters; for errors without a bound, as a share of the baseline's.
+        max_drop: Largest loss of the primary metric a compression step may cost.
+        require: Size and latency asked for, such as `latency_ms<=2, bytes<=500_000`.
+        max_rows: Cap on training and validation rows; None takes the budget's.
+        workers: Worker processes; 0 takes one per core.
+    """
+
+    network: str | None = None
+    data: str | None = "digits"
+    checkpoint: str | None = None
+    techniques: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    metric: str | None = None
+    task: str | None = None
+    target: str | None = None
+    modality: str | None = None
+    group: str | None = None
+    time: str | None = None
+    seed: int = 0
+    epochs: int | None = None
+    batch_size: int | None = None
+    optimizer: str | None = None
+    lr: float | None = None
+    loss: str | None = None
+    device: str = "auto"
+    workers: int = 0
+    budget: str = "standard"
+    min_gain: float = 0.005
+    max_drop: float = 0.01
+    target_score: float | None = None
+    require: str | None = None
+    max_rows: int | None = None
+    on: str = "local"
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "max_rows"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UsageError(f"--{name.replace('_', '-')} must be at least 1, got {value}")
+        if self.lr is not None and not self.lr > 0:
+            raise UsageError(f"--lr must be above 0, got {self.lr}")
+        if self.on != "local":
+            raise UsageError(f"--on {self.on!r} is unknown; this version runs on `local` worker processes")
+        object.__setattr__(self, "techniques", tuple(self.techniques))
+        object.__setattr__(self, "only", tuple(self.only))
+
+    @classmethod
+    def from_mapping(cls, values: dict[str, Any]) -> "Recipe":
+        """A recipe from flag names (with `-` or `_`) and their values.
+
+        Raises:
+            UsageError: a key is unknown; the message names the nearest one.
+        """
+        known = [field.name for field in dataclasses.fields(cls)]
+        clean = {}
+        for key, value in values.items():
+            name = key.replace("-", "_")
+            name = {"with": "techniques"}.get(name, name)
+            if name not in known:
+                near = difflib.get_close_matches(name, known, 1)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                raise UsageError(f"the recipe has an unknown key {key!r}{hint} Known: {', '.join(known)}")
+            clean[name] = tuple(value) if isinstance(value, list) else value
+        return cls(**clean)
+
+    @classmethod
+    def from_yaml(cls, path: Path) -> "Recipe":
+        """The recipe in a YAML file; relative paths in it are seen from where the command runs."""
+        import yaml
+
+        try:
+            values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        except (OSError, yaml.YAMLError) as error:
+            raise UsageError(f"could not read the recipe {path}: {error}") from error
+        if not isinstance(values, dict):
+            raise UsageError(f"{path} must hold `flag: value` lines, got {type(values).__name__}")
+        return cls.from_mapping(values)
+
+    def to_json(self) -> dict[str, Any]:
+        """All values that differ from the defaults, plus those that name the job."""
+        values = dataclasses.asdict(self)
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
+
+    def command(self, verb: str = "run", out: str | None = None) -> str:
+        """The shell command that gives this recipe."""
+        parts = ["burnish", verb] + ([self.network] if self.network else [])
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        for key, value in self.to_json().items():
+            if key == "network" or value in (None, [], defaults[key]):
+                continue
+            flag = "with" if key == "techniques" else key.replace("_", "-")
+            for item in value if isinstance(value, list) else [value]:
+                text = str(item)
+                parts += [f"--{flag}", f'"{text}"' if any(c in text for c in ' ()"<>,*') else text]
+        return " ".join(parts + (["--out", out] if out else []))

@@ -1,0 +1,116 @@
+"""Runs of a job: which are done, which are left, and what to tell the user meanwhile."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from burnish.errors import BurnishError
+from burnish.execution import Job
+from burnish.ledger import Ledger
+from burnish.records import Run
+
+__all__ = ["Runner", "spec"]
+
+Observer = Callable[[dict[str, Any]], None]
+
+
+def spec(
+    stage: str,
+    index: int,
+    *,
+    base: dict[str, Any],
+    techniques: tuple[str, ...] | list[str] = (),
+    split: int = 0,
+    seed: int = 0,
+    **more: Any,
+) -> dict[str, Any]:
+    """What fixes one run; its id hashes all of it, so that the run list is a pure function of study and seed."""
+    payload = {
+        "kind": "train",
+        "stage": stage,
+        "base": base,
+        "techniques": list(techniques),
+        "split": split,
+        "seed": seed,
+        "readouts": True,
+        **more,
+    }
+    digest = hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()[:8]
+    return {"id": f"{stage}-{index:02d}-{digest}", **payload}
+
+
+class Runner:
+    """Carries out specs through a pool of workers and keeps the ledger and the observer informed."""
+
+    def __init__(self, ledger: Ledger, pool: Any, observer: Observer, *, greater_is_better: bool = True) -> None:
+        self.ledger = ledger
+        self.pool = pool
+        self.observer = observer
+        self.greater_is_better = greater_is_better
+        self.best: float | None = None
+
+    def run(self, specs: list[dict[str, Any]]) -> list[Run]:
+        """The runs of `specs`, in their order; only those without a result are carried out.
+
+        A run that fails is recorded as failed, not repeated for ever; a stage whose every run failed stops the job.
+
+        Raises:
+            BurnishError: all runs failed; the message is the first one's.
+        """
+        missing = [s for s in specs if not self.ledger.has_run(s["id"])]
+        for item in specs:
+            if item not in missing:
+                self._see(self.ledger.run(item["id"]).score)
+        start, done = time.monotonic(), len(specs) - len(missing)
+        for _, result in self.pool.run([Job(id=s["id"], payload=s) for s in missing]):
+            done += 1
+            item = next(s for s in specs if s["id"] == _)
+            if "error" in result:
+                self._failed(item, result)
+            self._see(result.get("score"))
+            self._tell(item, result, done, len(specs), start, done - (len(specs) - len(missing)))
+        runs = [self.ledger.run(s["id"]) for s in specs]
+        if runs and all(run.status == "failed" for run in runs):
+            raise BurnishError(f"every run of stage {runs[0].stage} failed; the first said: {runs[0].error}")
+        return runs
+
+    def _failed(self, item: dict[str, Any], result: dict[str, Any]) -> None:
+        directory = self.ledger.new_run(item["id"])
+        failed = Run(
+            id=item["id"],
+            stage=item["stage"],
+            techniques=tuple(item["techniques"]),
+            seed=item["seed"],
+            split=item["split"],
+            status="failed",
+            primary="",
+            error=str(result["error"]),
+            detail={"name": item.get("name", "")},
+        )
+        self.ledger.finish_run(directory, failed)
+        self.observer({"event": "note", "text": f"run {item['id']} failed: {result['error']}"})
+
+    def _see(self, score: float | None) -> None:
+        if score is None or score != score:
+            return
+        better = max if self.greater_is_better else min
+        self.best = score if self.best is None else better(self.best, score)
+
+    def _tell(
+        self, item: dict[str, Any], result: dict[str, Any], done: int, total: int, start: float, finished: int
+    ) -> None:
+        per_run = (time.monotonic() - start) / max(finished, 1)
+        self.observer(
+            {
+                "event": "run",
+                "stage": item["stage"],
+                "id": item["id"],
+                "done": done,
+                "total": total,
+                "score": result.get("score"),
+                "best": self.best,
+                "seconds_left": per_run * (total - done),
+            }
+        )

@@ -1,0 +1,166 @@
+"""The only numbers that may be headlined: baseline against the recipe on fresh splits and seeds, in pairs."""
+
+import math
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from burnish.evaluation.paired import paired_splits
+from burnish.pipeline.running import spec
+from burnish.pipeline.work import Work
+from burnish.records import Run, to_json
+from burnish.studies.confirmation import CONFIRMED, CONTINUE, EQUIVALENT, Decision, decide, example_error, nothing_to_gain
+
+__all__ = ["confirm", "confirmed_pairs", "cost_ratio"]
+
+FIRST_SPLIT = 201
+SECONDARY = ("accuracy", "f1_macro", "precision_macro", "recall_macro", "log_loss", "ece", "rmse", "mae", "r2")
+Pairs = list[tuple[Run, Run]]
+
+
+def confirm(work: Work) -> dict[str, Any]:
+    """Test sequentially and decide what ships."""
+    recipe = work.stage("candidates")["winner"]
+    if not work.stage("candidates")["beaten"]:
+        decision = nothing_to_gain("no candidate beat the baseline on the fresh splits of the re-run")
+        section = {"arms": [], "splits": [], "difference": None, "verdict": decision.verdict, "note": decision.note}
+        return {"runs": [], "verdict": decision.verdict, "ships": [], "difference": None, "report": {"confirmation": section}}
+    pairs, looks, decision = confirmed_pairs(work, [], recipe, looks=work.budget.looks)
+    ships = _ships(decision, pairs, recipe)
+    work.note(f"{decision.verdict}: {decision.note}; gain {decision.estimate}")
+    return {
+        "runs": [run.id for pair in pairs for run in pair],
+        "verdict": decision.verdict,
+        "difference": to_json(decision.estimate),
+        "ships": ships,
+        "report": {"confirmation": section(work, pairs, recipe, looks, decision)},
+    }
+
+
+def confirmed_pairs(
+    work: Work, before: list[str], after: list[str], *, looks: tuple[int, ...], stage: str = "confirm"
+) -> tuple[Pairs, list[dict[str, Any]], Decision]:
+    """Run pairs up to each look until the decision stands."""
+    pairs: Pairs = []
+    history = []
+    decision = nothing_to_gain("not run")
+    for look in looks:
+        pairs = _pairs_up_to(work, before, after, look, stage)
+        decision = _decide(work, pairs, looks)
+        history.append({"n": decision.n, "estimate": to_json(decision.estimate), "p": decision.p_value})
+        if decision.verdict != CONTINUE:
+            break
+    return pairs, history, decision
+
+
+def _pairs_up_to(work: Work, before: list[str], after: list[str], count: int, stage: str) -> Pairs:
+    specs = []
+    for i in range(count):
+        split = FIRST_SPLIT + i
+        for arm, techniques in (("baseline", before), ("recipe", after)):
+            index = 2 * i + (arm == "recipe")
+            seed = work.recipe.seed + split
+            specs.append(spec(stage, index, base=work.base, techniques=techniques, split=split, seed=seed, name=arm))
+    runs = work.runner.run(specs)
+    return list(zip(runs[::2], runs[1::2], strict=True))
+
+
+def _gain(work: Work, pair: tuple[Run, Run]) -> float:
+    before, after = pair
+    if before.status != "done" or after.status != "done":
+        return math.nan
+    return work.data.task.primary.gain(before.score, after.score)
+
+
+def _decide(work: Work, pairs: Pairs, looks: tuple[int, ...]) -> Decision:
+    fixed = work.data.scheme.kind == "fixed"
+    return decide(
+        [_gain(work, p) for p in pairs],
+        n_train=len(work.data.train_rows),
+        n_validation=len(work.data.validation_rows),
+        looks=looks,
+        min_gain=work.stage("pilot")["min_gain"],
+        example_se=_example_se(work, pairs) if fixed else None,
+        unit="fraction" if work.data.task.primary.bounded else "target unit",
+    )
+
+
+def _example_se(work: Work, pairs: Pairs) -> float:
+    """Spread over validation examples of the mean paired gain: the user's validation set is a sample too."""
+    task, targets = work.data.task, work.data.validation.targets
+    done = [p for p in pairs if math.isfinite(_gain(work, p))]
+    arms = [tuple(_predictions(work, run) for run in pair) for pair in done]
+
+    def gain_of(rows: np.ndarray) -> float:
+        scores = [[task.primary(p[rows], targets[rows]) for p in pair] for pair in arms]
+        return float(np.mean([task.primary.gain(before, after) for before, after in scores]))
+
+    return example_error(gain_of, len(targets), resamples=300) if arms else 0.0
+
+
+def _predictions(work: Work, run: Run) -> np.ndarray:
+    with np.load(work.ledger.run_directory(run.id) / "predictions.npz") as arrays:
+        return work.data.task.decode(arrays["outputs"])
+
+
+def _ships(decision: Decision, pairs: Pairs, recipe: list[str]) -> list[str]:
+    """The recipe when confirmed; of equals the cheaper one; else the baseline."""
+    if decision.verdict == CONFIRMED:
+        return recipe
+    if decision.verdict == EQUIVALENT and (cost_ratio(pairs, "train_seconds") or 1) < 0.95 and (cost_ratio(pairs, "bytes") or 1) <= 1:
+        return recipe
+    return []
+
+
+def cost_ratio(pairs: Pairs, name: str) -> float | None:
+    """Geometric mean over pairs of after / before."""
+    logs = [
+        math.log(getattr(after.cost, name) / getattr(before.cost, name))
+        for before, after in pairs
+        if before.cost and after.cost and getattr(before.cost, name) and getattr(after.cost, name)
+    ]
+    return math.exp(float(np.mean(logs))) if logs else None
+
+
+def section(
+    work: Work, pairs: Pairs, recipe: list[str], looks: list[dict[str, Any]], decision: Decision
+) -> dict[str, Any]:
+    """The confirmation as the report shows it."""
+    arms = [
+        {"name": name, "plan": techniques, "scores": [pair[i].score for pair in pairs]}
+        for i, (name, techniques) in enumerate((("baseline", []), ("recipe", recipe)))
+    ]
+    return to_json(
+        {
+            "arms": arms,
+            "splits": [pair[0].split for pair in pairs],
+            "difference": decision.estimate,
+            "verdict": decision.verdict,
+            "p_value": decision.p_value,
+            "looks": looks,
+            "time_ratio": cost_ratio(pairs, "train_seconds"),
+            "size_ratio": cost_ratio(pairs, "bytes"),
+            "metric": work.data.task.primary.name,
+            "note": decision.note,
+            "decision": {k: v for k, v in asdict(decision).items() if k != "estimate"},
+            "secondary": _secondary(work, pairs),
+        }
+    )
+
+
+def _secondary(work: Work, pairs: Pairs) -> dict[str, Any]:
+    """The other metrics of the same pairs, for information: the decision was made on the primary one."""
+    from burnish.metrics import METRICS
+
+    done = [p for p in pairs if math.isfinite(_gain(work, p))]
+    found = {}
+    for name in SECONDARY:
+        if len(done) < 2 or name == work.data.task.primary.name or name not in done[0][0].scores:
+            continue
+        before, after = ([p[i].scores[name] for p in done] for i in (0, 1))
+        gain, _ = paired_splits(
+            before, after, METRICS[name], n_train=len(work.data.train_rows), n_validation=len(work.data.validation_rows)
+        )
+        found[name] = {"before": float(np.mean(before)), "after": float(np.mean(after)), "gain": gain}
+    return found

@@ -1,0 +1,34 @@
+"""Bug checks that stop the job, and the untouched network's own score where one was handed in."""
+
+from typing import Any
+
+from burnish.data.tensors import network_tensor
+from burnish.diagnosis.preflight import preflight as checks
+from burnish.evaluation.predict import predict
+from burnish.pipeline.setup import threads_set
+from burnish.pipeline.work import Work
+from burnish.records import to_json
+
+__all__ = ["preflight"]
+
+
+def preflight(work: Work) -> dict[str, Any]:
+    """Run the bug checks; only bugs stop. A trained network is measured as it came."""
+    data, plan = work.data, work.plan
+    with threads_set(work.threads):
+        findings = checks(plan)
+        untouched = None
+        if plan.model.trained:  # type: ignore[union-attr]
+            outputs = predict(plan.build(0), data.validation, data.preparation)
+            untouched = data.task.primary(data.task.decode(outputs), data.validation.targets)
+            work.note(f"the network as it came: {data.task.primary.name} {untouched:.4g} on validation")
+    for finding in findings:
+        if finding.state == "fires":
+            work.note(str(finding))
+    return {"findings": to_json(findings), "untouched": untouched, "report": {}}
+
+
+def network_example(work: Work, rows: int = 64) -> Any:
+    """Up to `rows` training examples as the network sees them."""
+    data = work.data
+    return network_tensor(data.preparation, data.inputs[data.train_rows[:rows]])

@@ -1,0 +1,137 @@
+"""Look before spending: environment, task, data, network, price."""
+
+import os
+import platform
+import sys
+import time
+from importlib import metadata
+from typing import Any
+
+import torch
+
+import burnish
+from burnish.data.tensors import network_tensor
+from burnish.errors import UsageError
+from burnish.model.inspect import inspect
+from burnish.pipeline.work import Work
+from burnish.training.feed import steps_per_epoch
+
+__all__ = ["prepare", "runs_of"]
+
+
+def prepare(work: Work) -> dict[str, Any]:
+    """Measure the network, time a step, and print the plan and its price."""
+    data, task = work.data, work.data.task
+    example = network_tensor(data.preparation, data.inputs[data.train_rows[:2]])
+    inspection = inspect(work.plan.probe(), example)
+    seconds_per_step = _step_seconds(work)
+    lines = _price(work, seconds_per_step, inspection.bytes)
+    work.observer({"event": "plan", "lines": lines})
+    network = {
+        "name": work.plan.model.name,  # type: ignore[union-attr]
+        "trained": work.plan.model.trained,  # type: ignore[union-attr]
+        "parameters": inspection.parameters,
+        "operations": inspection.operations,
+        "bytes": inspection.bytes,
+        "layers": [layer.to_json() for layer in inspection.layers][:200],
+    }
+    return {
+        "report": {
+            "environment": environment(work),
+            "recipe": work.recipe.to_json(),
+            "command": work.recipe.command(out=str(work.root)),
+            "task": task.to_json() | {"names": list(task.names), "greater_is_better": task.primary.greater_is_better},
+            "data": data.describe(),
+        },
+        "network": network,
+        "plan": lines,
+        "seconds_per_step": seconds_per_step,
+    }
+
+
+def environment(work: Work) -> dict[str, Any]:
+    """Versions and machine, as far as results depend on them."""
+    versions = {name: metadata.version(name) for name in ("torch", "numpy", "onnxruntime", "scikit-learn")}
+    return versions | {
+        "burnish": burnish.__version__,
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "workers": work.workers,
+        "threads": work.threads,
+        "device": work.device,
+    }
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            return next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or sys.platform
+
+
+def runs_of(work: Work) -> dict[str, int]:
+    """Most runs each stage can take."""
+    budget = work.budget
+    return {
+        "tune": 0 if work.recipe.lr and work.recipe.epochs else 5,
+        "pilot": budget.pilot,
+        "gate": 3,
+        "screen": budget.screen,
+        "candidates": (budget.candidates + 1) * budget.candidate_splits,
+        "confirm": 2 * max(budget.looks),
+        "finish": 2,
+        "compress": 2,
+    }
+
+
+def _step_seconds(work: Work, steps: int = 5) -> float:
+    """Seconds of one training step, the first left out: the price of everything that follows."""
+    from burnish.training.feed import batches
+    from burnish.training.loop import device_for
+    from burnish.training.optimizers import build_optimizer
+    from burnish.training.seeds import seed_everything
+
+    place = device_for(work.device)
+    seed_everything(0, "price")
+    network = work.plan.build(0).to(place).train()
+    optimizer = build_optimizer(work.plan.optimizer, network)
+    loss_function, start, counted = work.plan.loss, 0.0, 0
+    assert loss_function is not None
+    for x, y in batches(work.plan, work.data, seed=0, epoch=0, device=place):
+        loss = loss_function(network(x), y)
+        if not torch.isfinite(loss):
+            raise UsageError(
+                f"the loss of the fresh network is {float(loss)}; check the network's initialization and the inputs' range"
+            )
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        if start:
+            counted += 1
+        start = start or time.perf_counter()
+        if counted == steps:
+            break
+    return (time.perf_counter() - start) / max(counted, 1)
+
+
+def _price(work: Work, seconds_per_step: float, size: int) -> list[str]:
+    data, runs = work.data, runs_of(work)
+    steps = steps_per_epoch(len(data.train_rows), work.plan.batch_size)
+    per_epoch = steps * seconds_per_step
+    total = sum(runs.values())
+    epochs = work.recipe.epochs or work.plan.epochs
+    minutes = total * epochs * per_epoch / work.workers / 60
+    disk = (2 * max(runs["confirm"], 1) + 6) * size + total * len(data.validation_rows) * data.task.outputs * 8
+    return [
+        f"data: {data.name}, {data.modality}, {data.task.kind} with {data.task.outputs} outputs; "
+        f"{len(data.train_rows)} training, {len(data.validation_rows)} validation, {data.test_size} sealed test examples",
+        *(f"note: {text}" for text in data.notes),
+        f"network: {work.plan.model.name}, {size:,} bytes of weights",  # type: ignore[union-attr]
+        "stages: " + ", ".join(f"{name} {count}" for name, count in runs.items()) + f" (at most {total} runs)",
+        f"price: {per_epoch:.2g} s an epoch before validation; about {max(minutes, 0.1):.2g} min at {epochs} epochs "
+        f"with {work.workers} workers; up to {disk / 2**20:.0f} MB on disk, "
+        f"{work.workers * 0.5 + data.inputs.nbytes / 2**30:.1f} GB of memory",
+    ]

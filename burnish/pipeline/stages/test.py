@@ -1,0 +1,114 @@
+"""Break the seal once: baseline and shipped model, as files, on the test set."""
+
+from typing import Any
+
+import numpy as np
+
+from burnish.data.data import Split
+from burnish.evaluation.generalization import generalization
+from burnish.evaluation.paired import paired_examples
+from burnish.evaluation.quality import confusion, per_class, quality
+from burnish.exporting.runtime import run as run_onnx
+from burnish.pipeline.work import Work
+from burnish.pipeline.worker import train_subset
+from burnish.records import to_json
+
+__all__ = ["final_test"]
+
+REASON = "final measurement of baseline and shipped model"
+Array = np.ndarray
+
+
+def final_test(work: Work) -> dict[str, Any]:
+    """Measure baseline.onnx and model.onnx on the sealed test set, once, and keep all predictions."""
+    data, task = work.data, work.data.task
+    openings = work.ledger.record_opening(REASON, data.fingerprint)
+    split = data.open_test(REASON)
+    work.note(f"the test set is opened: {len(split)} examples, opening {openings}")
+    before, after = (_predictions(work, name, split) for name in ("baseline.onnx", "model.onnx"))
+    targets = split.targets
+    _write_predictions(work, split, before, after)
+    metrics = {"before": quality(task, before, targets), "after": quality(task, after, targets)}
+    name = task.primary.name
+    measured = {
+        "openings": openings,
+        "n": len(split),
+        "metric": name,
+        "before": metrics["before"][name],
+        "after": metrics["after"][name],
+        "shipped": metrics["after"][name],
+        "difference": paired_examples(task.primary, before, after, targets),
+        "metrics": metrics,
+    }
+    section = {
+        "split": "test",
+        "before": _quality(work, metrics["before"], before, targets),
+        "after": _quality(work, metrics["after"], after, targets),
+        "generalization": _generalization(work, after, targets),
+    }
+    return to_json({**measured, "report": {"test": measured, "quality": section}})
+
+
+def _predictions(work: Work, file: str, split: Split) -> Array:
+    stored = split.inputs
+    outputs = run_onnx(work.root / file, work.data.preparation.network_input(stored))
+    return work.data.task.decode(outputs)
+
+
+def _quality(work: Work, metrics: dict[str, Any], predictions: Array, targets: Array) -> dict[str, Any]:
+    if work.data.task.kind != "classification":
+        return {"metrics": metrics}
+    return {
+        "metrics": metrics,
+        "per_class": per_class(work.data.task, predictions, targets),
+        "confusion": confusion(work.data.task, predictions, targets),
+    }
+
+
+def _generalization(work: Work, test_predictions: Array, test_targets: Array) -> dict[str, Any]:
+    data = work.data
+    train = train_subset(data)
+    validation = data.validation
+    return generalization(
+        data.task.primary,
+        (_predictions(work, "model.onnx", train), train.targets),
+        (_predictions(work, "model.onnx", validation), validation.targets),
+        test=(test_predictions, test_targets),
+    )  # type: ignore[return-value]
+
+
+def _write_predictions(work: Work, test: Split, before: Array, after: Array) -> None:
+    """predictions.parquet: one row per example of validation and test, for baseline and shipped model."""
+    import io
+
+    import pandas as pd
+
+    from burnish.ledger import write_bytes
+
+    data = work.data
+    validation = data.validation
+    parts = [
+        _frame(work, "validation", validation.targets, *(_predictions(work, n, validation) for n in ("baseline.onnx", "model.onnx"))),
+        _frame(work, "test", test.targets, before, after),
+    ]
+    buffer = io.BytesIO()
+    pd.concat(parts, ignore_index=True).to_parquet(buffer, index=False)
+    write_bytes(work.root / "predictions.parquet", buffer.getvalue())
+
+
+def _frame(work: Work, split: str, targets: Array, before: Array, after: Array) -> Any:
+    import pandas as pd
+
+    columns: dict[str, Any] = {"split": split, "row": np.arange(len(targets))}
+    task = work.data.task
+    if task.kind == "classification":
+        columns["target"] = [task.names[i] for i in targets]
+        for label, predictions in (("baseline", before), ("model", after)):
+            columns[label] = task.answers(predictions)
+            for index, name in enumerate(task.names):
+                columns[f"{label}_p_{name}"] = predictions[:, index].astype(np.float32)
+        return pd.DataFrame(columns)
+    for index, name in enumerate(task.names):
+        for label, values in (("target", targets), ("baseline", before), ("model", after)):
+            columns[f"{label}_{name}"] = np.asarray(values).reshape(len(targets), -1)[:, index]
+    return pd.DataFrame(columns)

@@ -1,0 +1,145 @@
+"""Settle the baseline: a well-chosen learning rate and a sensible length, so that gains are against a fair opponent."""
+
+import math
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+
+from burnish.pipeline.running import spec
+from burnish.pipeline.setup import plan_from_base
+from burnish.pipeline.work import Work
+from burnish.records import Run
+from burnish.studies.budget import fit_to_time
+from burnish.training.feed import steps_per_epoch
+from burnish.training.range_test import range_test
+
+__all__ = ["best_epoch", "tune"]
+
+SPLIT = 1  # of its own: the pilot measures the tuned baseline on other splits
+STEPS, SHORTEST, LONGEST = 4000, 8, 60  # length of a trial, in steps and in epochs
+LOWEST_RATE, HIGHEST_RATE = 1e-5, 0.3
+
+
+def tune(work: Work) -> dict[str, Any]:
+    """Choose rate and epochs on one split of validation, unless the user gave both."""
+    recipe, plan = work.recipe, work.plan
+    base = {
+        "epochs": recipe.epochs or _trial_epochs(work),
+        "batch_size": plan.batch_size,
+        "optimizer": plan.optimizer.name,
+        "lr": plan.optimizer.lr,
+        "rows": 1.0,
+    }
+    if recipe.lr and recipe.epochs:
+        return _settled(work, base, [], [], None)
+    suggestion = None
+    rates = [recipe.lr] if recipe.lr else None
+    if rates is None:
+        tested = range_test(plan_from_base(plan, base, []), seed=recipe.seed, device=work.device)
+        suggestion = tested.suggestion
+        rates = [suggestion / 3, suggestion, suggestion * 3]
+    runs = _search(work, base, rates, widen=recipe.lr is None)
+    primary = work.data.task.primary
+    tuned = [_summary(work, run, fixed=bool(recipe.epochs)) for run in runs]
+    usable = [t for t in tuned if t["score"] is not None]
+    if usable:
+        best = max(usable, key=lambda t: t["score"] if primary.greater_is_better else -t["score"])
+        base["lr"] = best["lr"]
+        if not recipe.epochs:
+            base["epochs"] = min(base["epochs"], max(math.ceil(best["best_epoch"] * 1.2), 3))
+    return _settled(work, base, runs, tuned, suggestion)
+
+
+def _settled(
+    work: Work, base: dict[str, Any], runs: list[Run], tuned: list[dict[str, Any]], suggestion: float | None
+) -> dict[str, Any]:
+    """The stage's result, with the cuts that a time limit asks for."""
+    seconds = _run_seconds(work, base, runs)
+    budget, cuts = fit_to_time(work.asked, seconds, work.workers)
+    base["rows"], base["epochs"] = budget.rows, max(round(base["epochs"] * budget.epochs), 1)
+    budget = replace(budget, rows=1.0, epochs=1.0)
+    work.note(
+        f"baseline: {base['optimizer']}, rate {base['lr']:.2g}, {base['epochs']} epochs, batches of {base['batch_size']}; "
+        f"about {seconds:.2g} s a run, {budget.time(seconds, work.workers) / 60:.2g} min for the {budget.runs} runs ahead at most"
+    )
+    for cut in cuts:
+        work.note(f"to keep to {work.asked.name}: {cut}")
+    return {
+        "base": base,
+        "runs": [r.id for r in runs],
+        "tuned": tuned,
+        "range": suggestion,
+        "budget": asdict(budget),
+        "cuts": cuts,
+        "report": {},
+    }
+
+
+def _run_seconds(work: Work, base: dict[str, Any], runs: list[Run]) -> float:
+    """Seconds of one run at the settled length, from the trials or from the timed step."""
+    per_epoch = [r.cost.train_seconds / r.epochs for r in runs if r.cost and r.cost.train_seconds and r.epochs]
+    steps = steps_per_epoch(len(work.data.train_rows), base["batch_size"])
+    step_seconds = work.stage("prepare")["seconds_per_step"]
+    return base["epochs"] * (float(np.median(per_epoch)) if per_epoch else steps * step_seconds)
+
+
+def _search(work: Work, base: dict[str, Any], rates: list[float], *, widen: bool) -> list[Run]:
+    """Run all `rates`; while the best one lies at an end, go one step further there, twice at most."""
+    runs = work.runner.run([_trial(work, base, rate) for rate in rates])
+    for _ in range(2 if widen else 0):
+        scores = [_oriented(work, run) for run in runs]
+        order = np.argsort([run.detail["lr"] for run in runs])
+        place = int(np.argmax(np.array(scores)[order]))
+        ordered = [runs[i].detail["lr"] for i in order]
+        if place == 0 and ordered[0] / 3 >= LOWEST_RATE:
+            further = ordered[0] / 3
+        elif place == len(runs) - 1 and ordered[-1] * 3 <= HIGHEST_RATE:
+            further = ordered[-1] * 3
+        else:
+            break
+        runs += work.runner.run([_trial(work, base, further)])
+    return runs
+
+
+def _trial(work: Work, base: dict[str, Any], rate: float) -> dict[str, Any]:
+    rate = float(f"{rate:.2g}")
+    index = round(10 * (math.log10(rate) + 6))
+    return spec("tune", index, base={**base, "lr": rate}, split=SPLIT, seed=work.recipe.seed + SPLIT, lr=rate)
+
+
+def _trial_epochs(work: Work) -> int:
+    steps = steps_per_epoch(len(work.data.train_rows), work.plan.batch_size)
+    return int(np.clip(round(STEPS / steps), SHORTEST, LONGEST))
+
+
+def best_epoch(scores: list[float], error: float) -> tuple[int, float]:
+    """The first epoch (from 1) whose score, smoothed over three, is within `error` / 2 of the best; and that score."""
+    padded = np.convolve(np.pad(scores, 1, mode="edge"), np.ones(3) / 3, mode="valid")
+    epoch = int(np.argmax(padded >= padded.max() - error / 2))
+    return epoch + 1, float(padded[epoch])
+
+
+def _curve(work: Work, run: Run) -> list[float]:
+    """The primary metric per epoch, larger is better."""
+    primary = work.data.task.primary
+    sign = 1.0 if primary.greater_is_better else -1.0
+    return [sign * line[primary.name] for line in run.curves if primary.name in line]
+
+
+def _oriented(work: Work, run: Run) -> float:
+    curve = _curve(work, run)
+    return best_epoch(curve, 0.0)[1] if curve and run.status == "done" else -math.inf
+
+
+def _summary(work: Work, run: Run, *, fixed: bool) -> dict[str, Any]:
+    curve = _curve(work, run)
+    if not curve or run.status != "done":
+        return {"lr": run.detail["lr"], "score": None, "best_epoch": None, "status": run.status}
+    n = len(work.data.validation_rows)
+    top = max(curve)
+    error = math.sqrt(max(top * (1 - top), 0.25 / n) / n) if work.data.task.primary.bounded else 0.02 * abs(top)
+    epoch, score = best_epoch(curve, error)
+    score = float(np.mean(curve[-3:])) if fixed else score
+    sign = 1.0 if work.data.task.primary.greater_is_better else -1.0
+    return {"lr": run.detail["lr"], "score": sign * score, "best_epoch": epoch, "status": run.status}

@@ -1,0 +1,163 @@
+"""What the stages of one job share: recipe, data, baseline, ledger, workers, and the way to tell the user."""
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from burnish.data import Data
+from burnish.execution import InProcess, Pool
+from burnish.ledger import Ledger
+from burnish.losses import Loss
+from burnish.pipeline.recipe import Recipe
+from burnish.pipeline.running import Observer, Runner
+from burnish.pipeline.setup import base_plan, load_data, threads_set
+from burnish.pipeline.worker import held
+from burnish.plan import Plan
+from burnish.records import Run
+from burnish.studies.budget import Budget
+
+__all__ = ["Work", "opened"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Work:
+    """One job under way.
+
+    Attributes:
+        recipe: What was asked for.
+        root: The run directory.
+        ledger: Its ledger.
+        data: Training, validation and sealed test data.
+        plan: The baseline plan before the pilot settles its numbers.
+        asked: How many runs each stage gets, before cuts.
+        runner: Carries out runs.
+        observer: Told what happens.
+        workers: Worker processes.
+        threads: Threads of each.
+        device: Where runs compute.
+    """
+
+    recipe: Recipe
+    root: Path
+    ledger: Ledger
+    data: Data
+    plan: Plan
+    asked: Budget
+    runner: Runner
+    observer: Observer
+    workers: int
+    threads: int
+    device: str
+
+    def stage(self, name: str) -> dict[str, Any]:
+        """The stored result of an earlier stage."""
+        found = self.ledger.stage(name)
+        assert found is not None, f"stage {name} has not run"
+        return found
+
+    @property
+    def budget(self) -> Budget:
+        """How many runs each stage gets, after the cuts that a time limit made."""
+        settled = self.ledger.stage("tune")
+        if settled is None:
+            return self.asked
+        return Budget(**{**settled["budget"], "looks": tuple(settled["budget"]["looks"])})
+
+    @property
+    def base(self) -> dict[str, Any]:
+        """The baseline's settled numbers: epochs, batch_size, optimizer, lr, rows (a share)."""
+        return self.stage("tune")["base"]
+
+    def runs(self, stage: str) -> list[Run]:
+        """The finished runs of a stage, in the order they were asked for."""
+        return [self.ledger.run(i) for i in self.stage(stage)["runs"]]
+
+    def note(self, text: str) -> None:
+        """Tell the user one line."""
+        self.observer({"event": "note", "text": text})
+
+
+@contextlib.contextmanager
+def opened(
+    recipe: Recipe, root: Path, observer: Callable[[dict[str, Any]], None], *, plan: Plan | None = None
+) -> Iterator[Work]:
+    """Load data and network, open the ledger, start workers; all of it is put away at the end.
+
+    Raises:
+        LedgerError: the directory holds another job.
+        UsageError: data or network cannot be used.
+    """
+    asked = Budget.parse(recipe.budget)
+    ledger = Ledger(root)
+    if plan is None:
+        plan = base_plan(recipe, load_data(recipe))
+    else:
+        recipe = _recipe_of(recipe, plan)
+    data = plan.data
+    ledger.open(_identity(recipe, plan))
+    workers, threads = _workers(recipe)
+    scratch = Path(tempfile.mkdtemp(prefix="burnish-"))
+    try:
+        with _pool(plan, recipe, root, scratch, workers, threads) as pool:
+            runner = Runner(ledger, pool, observer, greater_is_better=data.task.primary.greater_is_better)
+            yield Work(
+                recipe=recipe,
+                root=root,
+                ledger=ledger,
+                data=plan.data,
+                plan=plan,
+                asked=asked,
+                runner=runner,
+                observer=observer,
+                workers=workers,
+                threads=threads,
+                device=recipe.device,
+            )
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _recipe_of(recipe: Recipe, plan: Plan) -> Recipe:
+    """`recipe` with the numbers of a plan handed over, which count as the user's own."""
+    optimizer = plan.optimizer
+    return replace(
+        recipe, data=plan.data.name, epochs=plan.epochs, batch_size=plan.batch_size, optimizer=optimizer.name, lr=optimizer.lr
+    )
+
+
+def _identity(recipe: Recipe, plan: Plan) -> dict[str, Any]:
+    """What makes two jobs the same: the recipe but for how it is carried out, the network and the data."""
+    values = {key: value for key, value in recipe.to_json().items() if key not in ("workers", "on")}
+    return values | {"network_identity": plan.model.identity(), "fingerprint": plan.data.fingerprint}  # type: ignore[union-attr]
+
+
+def _workers(recipe: Recipe) -> tuple[int, int]:
+    """Worker processes and threads of each: one thread each where there is no GPU, which suits small networks."""
+    from burnish.training.loop import device_for
+
+    if device_for(recipe.device).type != "cpu":
+        return recipe.workers or 1, max((os.cpu_count() or 2) // 2, 1)
+    return recipe.workers or os.cpu_count() or 1, 1
+
+
+@contextlib.contextmanager
+def _pool(plan: Plan, recipe: Recipe, root: Path, scratch: Path, workers: int, threads: int) -> Iterator[Any]:
+    """Worker processes, or this process for a network that only it can build."""
+    source = plan.model
+    context: dict[str, Any] = {"root": str(root.resolve()), "threads": threads, "device": recipe.device}
+    target = "burnish.pipeline.worker:work"
+    simple = not plan.applied and repr(plan.loss) == repr(Loss(name=recipe.loss or plan.data.task.default_loss))
+    if not source.portable or not simple:  # type: ignore[union-attr]
+        context["held"] = str(scratch)
+        with held(str(scratch), plan), threads_set(threads), InProcess(target=target, context=context) as pool:
+            yield pool
+        return
+    plan.data.save(scratch / "data")
+    context |= {"data": str(scratch / "data"), "source": source.save(scratch / "network"), "loss": recipe.loss}  # type: ignore[union-attr]
+    with Pool(target=target, context=context, workers=workers, threads=threads) as pool:
+        yield pool

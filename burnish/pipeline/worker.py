@@ -1,0 +1,174 @@
+"""One run, carried out in a worker process or in this one: train, save, measure from what was saved."""
+
+import contextlib
+import functools
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from burnish.data import Data
+from burnish.data.data import Split
+from burnish.data.tensors import network_tensor
+from burnish.evaluation.cost import cost
+from burnish.evaluation.cross_fit import crossfit_best_epoch
+from burnish.evaluation.predict import predict
+from burnish.exporting.safetensors import load_weights, save_weights
+from burnish.ledger import Ledger
+from burnish.model.sources import ModelSource
+from burnish.pipeline.pruning import pruned_run
+from burnish.pipeline.setup import plan_from_base
+from burnish.plan import Averaging, Plan
+from burnish.records import Run
+from burnish.training import Fitted, fit
+from burnish.training.loop import device_for
+
+__all__ = ["SHADOW", "held", "train_plan", "train_run", "work"]
+
+SHADOW = Averaging(decay=0.99)  # the average kept beside every run, read out without a further run
+TRAIN_SUBSET = 2000
+_held: dict[str, Plan] = {}  # plans that cannot travel to another process, by name
+
+
+def work(context: dict[str, Any], payload: dict[str, Any]) -> dict[str, Any]:
+    """Carry out the run `payload` in the ledger at `context["root"]`; returns a short summary."""
+    plan = _base(json.dumps(context, sort_keys=True))
+    ledger = Ledger(context["root"])
+    if payload["kind"] == "prune":
+        run = pruned_run(plan, ledger, payload, device=context["device"])
+    else:
+        run = train_run(plan, ledger, payload, device=context["device"])
+    return {"id": run.id, "status": run.status, "score": run.score, "seconds": run.cost and run.cost.train_seconds}
+
+
+@contextlib.contextmanager
+def held(name: str, plan: Plan) -> Iterator[None]:
+    """Keep `plan` for contexts with `"held": name`, for networks that only this process can build."""
+    _held[name] = plan
+    try:
+        yield
+    finally:
+        del _held[name]
+
+
+@functools.lru_cache(maxsize=2)
+def _base(context: str) -> Plan:
+    """The baseline plan of a context; data are mapped, not copied, and the test set is not in them."""
+    values = json.loads(context)
+    if "held" in values:
+        return _held[values["held"]]
+    torch.set_num_threads(values["threads"])
+    data = Data.restore(Path(values["data"]))
+    source = ModelSource.from_json(values["source"])
+    return Plan(model=source, data=data, loss=_loss(values["loss"]))
+
+
+def _loss(name: str | None) -> Any:
+    from burnish.losses import Loss
+
+    return Loss(name=name) if name else None
+
+
+def train_run(plan: Plan, ledger: Ledger, payload: dict[str, Any], *, device: str) -> Run:
+    """Train the baseline `plan` with what `payload` adds to it."""
+    return train_plan(plan_from_base(plan, payload["base"], payload["techniques"]), ledger, payload, device=device)
+
+
+def train_plan(plan: Plan, ledger: Ledger, payload: dict[str, Any], *, device: str) -> Run:
+    """Train `plan`, keep its weights, and measure them again from disk.
+
+    Args:
+        plan: The whole plan.
+        ledger: Where the run goes.
+        payload: `id, stage, seed, split`, and optionally `name`, `keep` (the weights), `readouts`.
+        device: Where to compute.
+    """
+    data = with_rows(plan.data.replicate(payload["split"]), payload.get("base", {}).get("rows", 1.0))
+    directory = ledger.new_run(payload["id"])
+    checkpoint = ledger.path / "checkpoints" / f"{payload['id']}.pt" if payload.get("long") else None
+    shadow = SHADOW if payload.get("readouts") else None
+    fitted = fit(plan, seed=payload["seed"], data=data, device=device, shadow=shadow, checkpoint=checkpoint)
+    run = _record(plan, payload, fitted)
+    if fitted.status == "done":
+        saved = save_weights(fitted.model, directory / "weights.safetensors")
+        model = load_weights(plan.build(payload["seed"]), saved)
+        run = measured(run, plan, data, model, fitted, directory, device)
+        if not payload.get("keep"):
+            saved.unlink()
+    ledger.finish_run(directory, run)
+    if checkpoint is not None:
+        checkpoint.unlink(missing_ok=True)
+    return run
+
+
+def with_rows(data: Data, share: float) -> Data:
+    """`data` with the share `share` of its training rows, evenly spaced so that classes keep their parts."""
+    if share >= 1:
+        return data
+    count = max(int(len(data.train_rows) * share), 1)
+    positions = np.linspace(0, len(data.train_rows) - 1, count).astype(int)
+    return replace(data, train_rows=np.asarray(data.train_rows)[positions])
+
+
+def _record(plan: Plan, payload: dict[str, Any], fitted: Fitted) -> Run:
+    return Run(
+        id=payload["id"],
+        stage=payload["stage"],
+        techniques=plan.techniques,
+        seed=payload["seed"],
+        split=payload["split"],
+        status=fitted.status,
+        primary=plan.data.task.primary.name,
+        curves=fitted.curves,
+        epochs=len(fitted.curves),
+        plan_key=plan.key,
+        data=plan.data.fingerprint,
+        detail={"name": payload.get("name", ""), "lr": plan.optimizer.lr},
+    )
+
+
+def measured(
+    run: Run, plan: Plan, data: Data, model: nn.Module, fitted: Fitted, directory: Path, device: str
+) -> Run:
+    """`run` with scores, readouts and cost, measured clean on the saved weights; predictions go to `directory`."""
+    task, targets = data.task, data.validation.targets
+    outputs = _outputs(model, data, data.validation, device)
+    arrays = {"outputs": outputs.astype(np.float32), "rows": np.asarray(data.validation_rows)}
+    subset = train_subset(data)
+    train_outputs = _outputs(model, data, subset, device)
+    readouts: dict[str, dict[str, float]] = {}
+    if fitted.shadow is not None:
+        averaged = _outputs(fitted.shadow, data, data.validation, device)
+        arrays["ema"] = averaged.astype(np.float32)
+        readouts["EMA"] = task.evaluate(task.decode(averaged), targets)
+    if len(fitted.epoch_outputs) > 1 and plan.stopping is None:
+        chosen = crossfit_best_epoch(fitted.epoch_outputs, targets, task)
+        readouts["EarlyStopping"] = chosen["metrics"]
+    np.savez(directory / "predictions.npz", **arrays)  # type: ignore[arg-type]
+    return replace(
+        run,
+        scores=task.evaluate(task.decode(outputs), targets),
+        train_scores=task.evaluate(task.decode(train_outputs), subset.targets),
+        readouts=readouts,
+        cost=cost(model.cpu(), _example(data), train_seconds=fitted.seconds, examples=fitted.examples),
+    )
+
+
+def train_subset(data: Data) -> Split:
+    """At most `TRAIN_SUBSET` training rows, evenly spaced, to measure training error the clean way."""
+    positions = np.unique(np.linspace(0, len(data.train) - 1, min(TRAIN_SUBSET, len(data.train))).astype(int))
+    return data.train.take(positions)
+
+
+def _example(data: Data) -> torch.Tensor:
+    return network_tensor(data.preparation, data.inputs[data.train_rows[:1]])
+
+
+def _outputs(model: nn.Module, data: Data, split: Split, device: str) -> np.ndarray:
+    place = device_for(device)
+    return predict(model.to(place), split, data.preparation, device=str(place))

@@ -1,0 +1,42 @@
+"""The parts of the report, one file each; `SECTIONS` is their order: verdict first, proof after it."""
+
+from collections.abc import Callable
+
+from burnish.reporting.document import Section
+from burnish.reporting.sections.candidates import candidates
+from burnish.reporting.sections.compression import compression
+from burnish.reporting.sections.confirmation import confirmation
+from burnish.reporting.sections.curves import curves
+from burnish.reporting.sections.effects import effects
+from burnish.reporting.sections.environment import environment
+from burnish.reporting.sections.frontier import frontier
+from burnish.reporting.sections.limits import limits
+from burnish.reporting.sections.network import network
+from burnish.reporting.sections.quality import quality
+from burnish.reporting.sections.readouts import readouts
+from burnish.reporting.sections.runs import runs
+from burnish.reporting.sections.verdict import verdict
+from burnish.reporting.view import View
+
+__all__ = ["SECTIONS", "document"]
+
+SECTIONS: tuple[Callable[[View], Section], ...] = (
+    verdict,
+    limits,
+    effects,
+    candidates,
+    confirmation,
+    curves,
+    frontier,
+    quality,
+    compression,
+    readouts,
+    runs,
+    network,
+    environment,
+)
+
+
+def document(view: View) -> tuple[Section, ...]:
+    """All sections of the report, in order."""
+    return tuple(section(view) for section in SECTIONS)

@@ -1,0 +1,86 @@
+"""The compression ladder: what each step costs, and whether its bound allows it."""
+
+from typing import Any
+
+from burnish.reporting.document import Block, Cell, Column, Section, Table, Text, gain_cell
+from burnish.reporting.figures import Mark, track, track_axis, track_head
+from burnish.reporting.figures.svg import Axis
+from burnish.reporting.format import bytes_text, estimate, milliseconds, number, ratio, short_count
+from burnish.reporting.view import View
+
+__all__ = ["compression"]
+
+TITLE = "Compression ladder"
+
+
+def compression(view: View) -> Section:
+    """Every step with its paired difference, costs and reason."""
+    if view.skipped("compression"):
+        return Section(id="compression", title=TITLE, blocks=(Text(text=view.skipped("compression"), tone="skipped"),))
+    steps = view.rows("compression")
+    drop = number(view.report.get("max_drop"))
+    found = [estimate(step.get("metric")) for step in steps]
+    ends = [v for e in found if e for v in (e.value, e.low, e.high)]
+    axis = track_axis(ends, include=(0.0, *((-drop,) if drop else ())))
+    columns = (
+        Column(name="Step"),
+        Column(name="Accepted", kind="mark"),
+        Column(kind="figure", figure=track_head(axis, factor=view.scale.factor, signed=True)),
+        Column(name="Difference", kind="num", title="paired, on the same examples; positive is better"),
+        Column(name="Lower bound", kind="num", title="one-sided 95 % bound; must be above minus the largest drop"),
+        Column(name=view.scale.label, kind="num"),
+        Column(name="p50 latency", kind="num", title="batch 1"),
+        Column(name="Size", kind="num"),
+        Column(name="Parameters", kind="num"),
+        Column(name="Reason"),
+    )
+    rows = tuple(_row(view, step, axis, drop) for step in steps)
+    strong = tuple(i for i, step in enumerate(steps) if step.get("accepted"))
+    blocks: tuple[Block, ...] = (Table(columns=columns, rows=rows, strong=strong, caption=_caption(view, found)),)
+    return Section(id="compression", title=TITLE, lead=_lead(view, drop), blocks=blocks)
+
+
+def _lead(view: View, drop: float | None) -> str:
+    parts = []
+    if drop is not None:
+        allowed = view.scale.gain(drop).lstrip("+")
+        parts.append(f"A step is accepted only if its lower bound stays above −{allowed} (dotted).")
+    smallest = number(view.report.get("smallest_resolvable_drop"))
+    if smallest is not None:
+        parts.append(f"The smallest drop these data resolve is {view.scale.gain(smallest).lstrip('+')}.")
+        if drop is not None and smallest > drop:
+            parts.append("That is more than the drop allowed: a rejection may mean too few examples, not a loss.")
+    return " ".join(parts)
+
+
+def _caption(view: View, found: list[Any]) -> str:
+    known = next((e for e in found if e and e.n), None)
+    return f"Intervals over n = {known.n:,} {known.of}." if known else ""
+
+
+def _row(view: View, step: dict[str, Any], axis: Axis, drop: float | None) -> tuple[Cell, ...]:
+    gain, accepted = estimate(step.get("metric")), bool(step.get("accepted"))
+    style = "m-after" if accepted else "m-bad"
+    marks = [Mark(value=gain.value, low=gain.low, high=gain.high, style=style)] if gain else []
+    references = ((0.0, "zero"), *(((-drop, "least"),) if drop else ()))
+    return (
+        Cell(text=str(step.get("step") or ""), title=str(step.get("file") or "")),
+        Cell(text="yes" if accepted else "no", tone="good" if accepted else "muted"),
+        Cell(figure=track(axis, marks, references=references)),
+        gain_cell(gain, view.scale),
+        Cell(text=view.scale.bare_gain(step.get("lower_bound"))),
+        Cell(text=view.scale.score(step.get("score"))),
+        _latency(step),
+        Cell(text=bytes_text(step.get("bytes"))),
+        Cell(text=short_count(step.get("parameters"))),
+        Cell(text=str(step.get("reason") or ""), tone="muted"),
+    )
+
+
+def _latency(step: dict[str, Any]) -> Cell:
+    found = estimate(step.get("latency_ms"))
+    change = number(step.get("latency_ratio"))
+    title = ""
+    if found and found.low is not None:
+        title = f"{milliseconds(found.low)} to {milliseconds(found.high)}, n = {found.n}"
+    return Cell(text=milliseconds(found), detail=ratio(change) if change is not None else "", title=title)

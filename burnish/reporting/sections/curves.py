@@ -1,0 +1,48 @@
+"""How baseline and winner learned."""
+
+from typing import Any
+
+from burnish.reporting.document import Block, Figure, Row, Section, Text
+from burnish.reporting.figures import Line, line_panel
+from burnish.reporting.format import number
+from burnish.reporting.view import View
+
+__all__ = ["curves"]
+
+TITLE = "Learning curves"
+ARMS = (("baseline", "before"), ("winner", "after"))
+
+
+def curves(view: View) -> Section:
+    """Loss and primary metric by epoch."""
+    if view.skipped("curves"):
+        return Section(id="curves", title=TITLE, blocks=(Text(text=view.skipped("curves"), tone="skipped"),))
+    loss = [
+        Line(name=f"{arm}, {what}", points=points(view.inner_rows("curves", arm), key), style=f"c-{style}{dash}")
+        for arm, style in ARMS
+        for key, what, dash in (("train_loss", "training", " dashed"), ("loss", "validation", ""))
+    ]
+    score = [
+        Line(name=arm, points=points(view.inner_rows("curves", arm), view.metric), style=f"c-{style}")
+        for arm, style in ARMS
+    ]
+    panels = tuple(
+        Figure(svg=line_panel(lines, y_name=name, factor=factor, log=name == "loss"))
+        for lines, name, factor in (
+            (score, f"{view.scale.label} on validation" + (" in %" if view.scale.percent else ""), view.scale.factor),
+            (loss, "loss", 1.0),
+        )
+        if any(line.points for line in lines)
+    )
+    lead = (
+        "One run each, measured at the end of every epoch. Training losses are those that were minimized, so label "
+        "smoothing or mixing raises them without harm; compare validation."
+    )
+    blocks: tuple[Block, ...] = (Row(blocks=panels),) if panels else (Text(text="No curves recorded.", tone="skipped"),)
+    return Section(id="curves", title=TITLE, lead=lead if panels else "", blocks=blocks)
+
+
+def points(rows: list[dict[str, Any]], key: str) -> tuple[tuple[float, float], ...]:
+    """`(epoch, value)` where both are known."""
+    pairs = ((number(row.get("epoch")), number(row.get(key))) for row in rows)
+    return tuple((epoch, value) for epoch, value in pairs if epoch is not None and value is not None)

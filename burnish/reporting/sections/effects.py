@@ -1,0 +1,167 @@
+"""What each technique does, at the recommended recipe and at the baseline."""
+
+from typing import Any
+
+from burnish.records import Estimate
+from burnish.reporting.document import Block, Bullets, Cell, Column, Fold, Section, Table, Text, code, gain_cell
+from burnish.reporting.figures import Mark, track, track_axis, track_head
+from burnish.reporting.figures.svg import Axis
+from burnish.reporting.format import DASH, duration, estimate, number, probability, ratio, significant
+from burnish.reporting.view import View
+
+__all__ = ["effects"]
+
+TITLE = "What each technique does"
+TONES = {"helps": "good", "hurts": "bad", "part of a bundle that helps": "accent"}
+MARKS = {"helps": "m-good", "hurts": "m-bad", "part of a bundle that helps": "m-after"}
+
+
+def effects(view: View) -> Section:
+    """The forest plot, the stability gate before it and the runs behind it."""
+    blocks: list[Block] = []
+    if view.skipped("screening"):
+        blocks.append(Text(text=view.skipped("screening"), tone="skipped"))
+        return Section(id="effects", title=TITLE, blocks=(*blocks, *_gate(view)))
+    rows = view.inner_rows("screening", "effects")
+    blocks.append(_forest(view, rows) if rows else Text(text="No effects could be estimated.", tone="skipped"))
+    note = view.inner("screening", "note")
+    if note:
+        blocks.append(Text(text=str(note), tone="note"))
+    blocks += [*_collapsed(view), *_not_tried(view), *_gate(view), *_design(view)]
+    return Section(id="effects", title=TITLE, lead=_lead(view), blocks=tuple(blocks))
+
+
+def _lead(view: View) -> str:
+    runs, design = view.inner("screening", "runs"), view.inner("screening", "design") or "designed"
+    sigma = number(view.inner("screening", "sigma"))
+    noise = f" Noise of one run: {view.scale.gain(sigma).lstrip('+')}." if sigma is not None else ""
+    return (
+        f"From {significant(runs)} screening runs ({design}). Positive is better. An effect holds where it is named: "
+        f"at the recipe (filled) with all else of the recipe on, at the baseline (ring) with all else off; effects do "
+        f"not add up, and only the confirmation below proves a gain.{noise}"
+    )
+
+
+def _forest(view: View, rows: list[dict[str, Any]]) -> Table:
+    known = [e for row in rows for e in (estimate(row.get("at_recipe")), estimate(row.get("at_baseline"))) if e]
+    axis = track_axis([v for e in known for v in (e.value, e.low, e.high)], include=(0.0,))
+    level = significant(100 * known[0].level) if known else "90"
+    unit = "points" if view.scale.percent else view.scale.unit or view.scale.label
+    columns = (
+        Column(name="Technique"),
+        Column(name="In", kind="mark", title="in the recommended recipe"),
+        Column(kind="figure", figure=track_head(axis, factor=view.scale.factor, signed=True)),
+        Column(name="At the recipe", kind="num"),
+        Column(name="At the baseline", kind="num"),
+        Column(name="P(helps)", kind="num", title="probability that the effect at the recipe is positive"),
+        Column(name="Time", kind="num", title="training time against the baseline"),
+        Column(name="Size", kind="num", title="parameters against the baseline"),
+        Column(name="Verdict"),
+    )
+    caption = f"Effects in {unit} with {level} % intervals."
+    strong = tuple(i for i, row in enumerate(rows) if row.get("in_recipe"))
+    return Table(columns=columns, rows=tuple(_row(view, row, axis) for row in rows), caption=caption, strong=strong)
+
+
+def _row(view: View, row: dict[str, Any], axis: Axis) -> tuple[Cell, ...]:
+    word = str(row.get("word") or "")
+    flags = ", ".join(str(f) for f in row.get("flags") or ())
+    at_recipe, at_baseline = (gain_cell(row.get(key), view.scale) for key in ("at_recipe", "at_baseline"))
+    return (
+        code(str(row.get("technique") or "")),
+        Cell(text="●" if row.get("in_recipe") else ""),
+        Cell(figure=track(axis, _marks(view, row, word))),
+        at_recipe,
+        at_baseline,
+        Cell(text=probability(row.get("p_helps"))),
+        Cell(text=ratio(row.get("time_ratio"))),
+        Cell(text=ratio(row.get("size_ratio"))),
+        Cell(text=word, detail=flags, tone=TONES.get(word, "muted")),
+    )
+
+
+def _marks(view: View, row: dict[str, Any], word: str) -> list[Mark]:
+    pairs = (
+        (estimate(row.get("at_recipe")), MARKS.get(word, "m-muted"), "dot", 0.36, "at the recipe"),
+        (estimate(row.get("at_baseline")), "m-before", "ring", 0.68, "at the baseline"),
+    )
+    return [
+        Mark(value=e.value, low=e.low, high=e.high, style=style, shape=shape, y=y, title=_title(view, e, where))
+        for e, style, shape, y, where in pairs
+        if e
+    ]
+
+
+def _title(view: View, found: Estimate, where: str) -> str:
+    return f"{where}: {view.scale.gain(found)} {view.scale.interval(found)}"
+
+
+def _collapsed(view: View) -> list[Block]:
+    rows = view.inner_rows("screening", "collapsed")
+    items = tuple(
+        f"{row.get('run', '')} collapsed to {view.scale.score(row.get('score'))} with "
+        f"{', '.join(row.get('techniques') or ()) or 'no technique'}"
+        for row in rows
+    )
+    return [Bullets(items=items, title="Collapsed runs")] if items else []
+
+
+def _not_tried(view: View) -> list[Block]:
+    rows = view.inner_rows("screening", "not_tried")
+    items = tuple(f"{row.get('technique', '')}: {row.get('reason', '')}" for row in rows)
+    return [Fold(summary=f"{len(items)} techniques not tried", blocks=(Bullets(items=items),))] if items else []
+
+
+def _gate(view: View) -> list[Block]:
+    reason = view.skipped("gate")
+    if reason:
+        return [Text(text=f"Stability gate: {reason}", tone="skipped")]
+    rows = tuple(
+        (
+            code(str(row.get("technique") or "as is")),
+            Cell(text=view.scale.score(row.get("score"))),
+            Cell(text="collapsed" if row.get("collapsed") else "", tone="bad"),
+            Cell(text=str(row.get("word") or "")),
+        )
+        for row in view.inner_rows("gate", "runs")
+    )
+    columns = (Column(name="One run with"), Column(name=view.scale.label, kind="num"), Column(), Column())
+    note = " ".join(str(part) for part in (_chosen(view), view.inner("gate", "note")) if part)
+    blocks: tuple[Block, ...] = (Table(columns=columns, rows=rows),) if rows else ()
+    blocks = (*blocks, Text(text=note, tone="note")) if note else blocks
+    return [Fold(summary=f"Stability gate: {len(rows)} runs", blocks=blocks)] if blocks else []
+
+
+def _chosen(view: View) -> str:
+    chosen = view.inner("gate", "chosen")
+    if isinstance(chosen, list):
+        chosen = ", ".join(str(c) for c in chosen)
+    return f"Screened from: {chosen}." if chosen else ""
+
+
+def _design(view: View) -> list[Block]:
+    rows = view.inner_rows("screening", "rows")
+    factors = [str(f) for f in view.inner("screening", "factors") or ()]
+    if not rows or not factors:
+        return []
+    columns = (
+        Column(name="Run", kind="num"),
+        *(Column(name=f, kind="mark") for f in factors),
+        Column(name="Split", kind="num"),
+        Column(name=view.scale.label, kind="num"),
+        Column(name="Time", kind="num"),
+    )
+    table = Table(columns=columns, rows=tuple(_design_row(view, i, row, factors) for i, row in enumerate(rows)))
+    return [Fold(summary=f"The {len(rows)} screening runs: which had what", blocks=(table,))]
+
+
+def _design_row(view: View, index: int, row: dict[str, Any], factors: list[str]) -> tuple[Cell, ...]:
+    on = {str(t) for t in row.get("techniques") or ()}
+    split = row.get("split")
+    return (
+        Cell(text=str(index + 1)),
+        *(Cell(text="●" if f in on else "·", tone="" if f in on else "muted") for f in factors),
+        Cell(text=DASH if split is None else str(split)),
+        Cell(text=view.scale.score(row.get("score"))),
+        Cell(text=duration(row.get("seconds"))),
+    )

@@ -1,0 +1,138 @@
+"""A short summary for the terminal."""
+
+from typing import TYPE_CHECKING, Any
+
+from burnish.reporting.format import bytes_text, estimate, label, milliseconds, number, ratio
+from burnish.reporting.shipping import latency, shipped
+from burnish.reporting.view import View
+
+if TYPE_CHECKING:
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+__all__ = ["terminal_summary"]
+
+COLORS = {"good": "green", "warn": "yellow", "calm": "cyan"}
+MOST = 8  # techniques listed
+
+
+def terminal_summary(report: dict[str, Any]) -> "Group":
+    """What to print at the end of a job: verdict, before and after, what ships, techniques, next commands.
+
+    Example:
+        >>> from rich.console import Console
+        >>> Console().print(terminal_summary({}))  # doctest: +ELLIPSIS
+        Unfinished  The job has not reached its verdict...
+    """
+    from rich.console import Group
+
+    view = View(report)
+    parts: list[Any] = [_head(view)]
+    for table in (_scores(view), _effects(view)):
+        if table.row_count:
+            parts += ["", table]
+    parts += _closing(view)
+    return Group(*parts)
+
+
+def _head(view: View) -> "Text":
+    from rich.text import Text
+
+    from burnish.reporting.sections.verdict import hero
+
+    found = hero(view)
+    text = Text(found.word, style=f"bold {COLORS.get(found.tone, '')}".strip())
+    text.append(f"  {found.headline or found.meaning}", style="not bold default")
+    return text
+
+
+def _grid(*headers: str) -> "Table":
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim", show_edge=False)
+    for i, header in enumerate(headers):
+        table.add_column(header, justify="left" if i == 0 or header == "" else "right", no_wrap=True)
+    return table
+
+
+def _scores(view: View) -> "Table":
+    from rich.text import Text
+
+    table, scale = _grid("", "before", "after", "difference"), view.scale
+    arms = view.inner_rows("confirmation", "arms")
+    if len(arms) > 1:
+        before, after = (_mean(arm) for arm in (arms[0], arms[-1]))
+        gain = _gain(view, view.inner("confirmation", "difference"))
+        table.add_row(f"{scale.label}, fresh splits", scale.score(before), scale.score(after), gain)
+    elif estimate(view.inner("baseline", "score")):
+        table.add_row(f"{scale.label}, pilot", _with_interval(view, view.inner("baseline", "score")), "", "")
+    test = view.mapping("test")
+    if test:
+        cells = [_with_interval(view, test.get(key)) for key in ("before", "after")]
+        table.add_row(Text(f"{scale.label}, test"), *cells, _gain(view, test.get("difference")))
+    _cost_rows(view, table)
+    return table
+
+
+def _cost_rows(view: View, table: "Table") -> None:
+    export = view.mapping("export")
+    before = number(export.get("baseline_bytes")) or number(view.inner("baseline", "bytes"))
+    after = number(export.get("bytes"))
+    if after:
+        table.add_row("size", bytes_text(before), bytes_text(after), ratio(after / before) if before else "")
+    earlier = latency(export, "baseline_latency_ms")
+    for batch, now in latency(export, "latency_ms").items():
+        then = earlier.get(batch)
+        change = ratio(now / then) if then else ""
+        table.add_row(f"p50 latency, batch {batch}", milliseconds(then), milliseconds(now), change)
+
+
+def _effects(view: View) -> "Table":
+    from rich.text import Text
+
+    rows = view.inner_rows("screening", "effects")
+    unit = "points" if view.scale.percent else view.scale.unit or label(view.metric)
+    table = _grid(f"technique, effect in {unit}", "at the recipe", "at the baseline", "")
+    for row in sorted(rows, key=lambda r: not r.get("in_recipe"))[:MOST]:
+        name = ("● " if row.get("in_recipe") else "  ") + str(row.get("technique"))
+        cells = [_bare_gain(view, row.get(key)) for key in ("at_recipe", "at_baseline")]
+        table.add_row(Text(name), *cells, Text(str(row.get("word") or "")))
+    if len(rows) > MOST:
+        table.add_row(f"  and {len(rows) - MOST} more in the report", "", "", "")
+    return table
+
+
+def _closing(view: View) -> list[Any]:
+    from rich.text import Text
+
+    lines: list[Any] = []
+    if view.mapping("export"):
+        path = view.inner("export", "path")
+        lines += [
+            "",
+            Text(
+                f"ships: {' + '.join(part for _, parts in shipped(view) for part in parts)}"
+                + (f"  ({path})" if path else "")
+            ),
+        ]
+    lines += [Text(f"next:  {line}", style="dim") for line in view.inner("verdict", "next") or ()]
+    return lines
+
+
+def _mean(arm: dict[str, Any]) -> float | None:
+    scores = [s for s in map(number, arm.get("scores") or ()) if s is not None]
+    return sum(scores) / len(scores) if scores else None
+
+
+def _with_interval(view: View, value: Any) -> str:
+    return f"{view.scale.score(value)} {view.scale.interval(value)}".strip()
+
+
+def _bare_gain(view: View, value: Any) -> str:
+    return f"{view.scale.bare_gain(value)} {view.scale.interval(value)}".strip()
+
+
+def _gain(view: View, value: Any) -> str:
+    return f"{view.scale.gain(value)} {view.scale.interval(value)}".strip()

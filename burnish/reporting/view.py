@@ -1,0 +1,77 @@
+"""A report as the sections read it: what is missing reads as empty, and the metric knows how it is written."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from burnish.reporting.format import Scale, estimate, number, scale_for
+
+__all__ = ["View"]
+
+NOT_RECORDED = "not recorded"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The dict of `build_report`, read tolerantly: an unfinished job must still give a report."""
+
+    report: dict[str, Any]
+
+    def skipped(self, name: str) -> str:
+        """Why section `name` is not there; empty when it is."""
+        value = self.report.get(name)
+        if value is None:
+            return NOT_RECORDED
+        return str(value["skipped"]) if isinstance(value, dict) and "skipped" in value else ""
+
+    def mapping(self, name: str) -> dict[str, Any]:
+        """Section `name`, or an empty dict where it was skipped."""
+        value = self.report.get(name)
+        return value if isinstance(value, dict) and "skipped" not in value else {}
+
+    def rows(self, name: str) -> list[dict[str, Any]]:
+        """Section `name` as a list of dicts, or an empty one where it was skipped."""
+        value = self.report.get(name)
+        return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
+
+    def inner(self, name: str, *keys: str) -> Any:
+        """A value deep inside section `name`, or None."""
+        value: Any = self.mapping(name)
+        for key in keys:
+            value = value.get(key) if isinstance(value, dict) else None
+        return value
+
+    def inner_rows(self, name: str, *keys: str) -> list[dict[str, Any]]:
+        """A list of dicts deep inside section `name`."""
+        value = self.inner(name, *keys)
+        return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
+
+    @property
+    def metric(self) -> str:
+        """Name of the primary metric."""
+        return str(self.inner("task", "metric") or self.inner("confirmation", "metric") or "score")
+
+    @property
+    def scale(self) -> Scale:
+        """How the primary metric is written."""
+        score = estimate(self.inner("baseline", "score"))
+        scores = [s for arm in self.inner_rows("confirmation", "arms") for s in arm.get("scores") or ()]
+        reference = score.value if score else next((s for s in scores if number(s)), None)
+        unit = score.unit if score else ""
+        examples = int(number(self.inner("data", "validation")) or 0)
+        return scale_for(self.metric, reference=reference, examples=examples, unit=unit)
+
+    @property
+    def greater_is_better(self) -> bool:
+        """Direction of the primary metric, as the task says."""
+        told = self.inner("task", "greater_is_better")
+        return told if isinstance(told, bool) else self.scale.greater_is_better
+
+    @property
+    def min_gain(self) -> float | None:
+        """The smallest gain that matters, from the recipe."""
+        return number(self.inner("recipe", "min_gain"))
+
+    @property
+    def finished(self) -> bool:
+        """Whether the job reached its verdict."""
+        return not self.skipped("verdict")

@@ -1,0 +1,279 @@
+"""The training loop, read top to bottom. It knows slots, not techniques.
+
+Every epoch draws its randomness from (seed, epoch) alone, so a training that is
+interrupted goes on bit for bit as if it had not been.
+"""
+
+import copy
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from burnish.data.data import Data
+from burnish.data.tensors import network_tensor
+from burnish.evaluation.predict import predict
+from burnish.plan import Averaging, Plan
+from burnish.training.averaging import Average, reestimate_batch_norm
+from burnish.training.checkpoint import load_checkpoint, save_checkpoint
+from burnish.training.feed import batches, steps_per_epoch
+from burnish.training.optimizers import build_optimizer, multiplier, set_rate
+from burnish.training.seeds import seed_everything
+
+__all__ = ["Fitted", "device_for", "fit"]
+
+State = dict[str, torch.Tensor]
+# (outputs, targets, inputs) -> loss to minimize
+Objective = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+CALIBRATION_ROWS = 2048
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Fitted:
+    """A finished training.
+
+    Attributes:
+        model: The network, in eval mode: the last weights; the best on validation when the plan stops early;
+            the average when the plan averages.
+        shadow: The running average, where one was asked for beside the last weights.
+        curves: Per epoch: `epoch, train_loss, loss` (validation) and the primary metric.
+        epoch_outputs: Validation outputs after each epoch, `(epochs, n, k)`.
+        status: `done`, or `diverged` when the loss stopped being finite.
+        seconds: Time spent in training steps, validation excluded.
+        examples: Examples seen.
+    """
+
+    model: nn.Module
+    shadow: nn.Module | None
+    curves: tuple[dict[str, Any], ...]
+    epoch_outputs: np.ndarray
+    status: str
+    seconds: float
+    examples: int
+
+
+@dataclass(kw_only=True, eq=False)
+class _Progress:
+    """What changes from epoch to epoch, and is checkpointed."""
+
+    epoch: int = 0
+    curves: list[dict[str, Any]] = field(default_factory=list)
+    outputs: list[np.ndarray] = field(default_factory=list)
+    best: State | None = None
+    best_score: float = float("-inf")
+    since_best: int = 0
+    seconds: float = 0.0
+    examples: int = 0
+    status: str = "done"
+
+
+def device_for(name: str = "auto") -> torch.device:
+    """The device called `name`; `auto` takes a GPU when there is one."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(name)
+
+
+def fit(
+    plan: Plan,
+    *,
+    seed: int = 0,
+    data: Data | None = None,
+    model: nn.Module | None = None,
+    device: str = "auto",
+    shadow: Averaging | None = None,
+    objective: Objective | None = None,
+    checkpoint: Path | None = None,
+    on_epoch: Callable[[dict[str, Any]], None] | None = None,
+) -> Fitted:
+    """Train `plan` once.
+
+    Args:
+        plan: What to train.
+        seed: Seed of initialization, order, augmentation and dropout.
+        data: The split to use; the plan's own by default.
+        model: Start from this network (it is not modified) instead of a fresh one.
+        device: `auto`, `cpu`, `cuda`, ...
+        shadow: Keep a running average beside the weights, as a readout.
+        objective: Replaces the plan's loss; sees the inputs too, as distillation needs.
+        checkpoint: File to write after each epoch and to go on from.
+        on_epoch: Called with each new line of the curves.
+
+    Example:
+        >>> from burnish.data import load
+        >>> from burnish.plan import Plan
+        >>> fitted = fit(Plan(model="cnn", data=load("digits"), epochs=1), seed=0)
+        >>> fitted.status, len(fitted.curves)
+        ('done', 1)
+    """
+    data, place = data or plan.data, device_for(device)
+    seed_everything(seed, "start")
+    network = copy.deepcopy(model) if model is not None else plan.build(seed)
+    network = _placed(network, data, place)
+    optimizer = build_optimizer(plan.optimizer, network, plan.freeze)
+    averaging = plan.average or shadow
+    average = Average(network, averaging.decay) if averaging else None
+    progress = _restore(checkpoint, network, optimizer, average)
+    step_loss = objective or _plain(plan)
+
+    while progress.epoch < plan.epochs and progress.status == "done" and not _stopped(plan, progress):
+        seed_everything(seed, "epoch", progress.epoch)
+        start = time.perf_counter()
+        train_loss = _epoch(plan, data, network, optimizer, average, step_loss, seed, progress.epoch, place)
+        progress.seconds += time.perf_counter() - start
+        progress.examples += len(data.train)
+        _note(plan, data, network, average, train_loss, progress)
+        if on_epoch:
+            on_epoch(progress.curves[-1])
+        progress.epoch += 1
+        if checkpoint:
+            _keep(checkpoint, network, optimizer, average, progress)
+    return _finished(plan, data, network, average, progress, place)
+
+
+def _epoch(
+    plan: Plan,
+    data: Data,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    average: Average | None,
+    step_loss: Objective,
+    seed: int,
+    epoch: int,
+    place: torch.device,
+) -> float:
+    """One pass over the training rows; the mean loss of its steps."""
+    network.train()
+    steps, total = steps_per_epoch(len(data.train), plan.batch_size), 0.0
+    for step, (x, y) in enumerate(batches(plan, data, seed=seed, epoch=epoch, device=place)):
+        set_rate(optimizer, plan.optimizer.lr * multiplier(plan.schedule, (epoch + step / steps) / plan.epochs))
+
+        def closure(x: torch.Tensor = x, y: torch.Tensor = y) -> torch.Tensor:
+            optimizer.zero_grad(set_to_none=True)
+            loss = step_loss(network(x), y, x)
+            loss.backward()
+            if plan.clip is not None:
+                nn.utils.clip_grad_norm_(network.parameters(), plan.clip)
+            return loss
+
+        loss = float(optimizer.step(closure).detach())  # type: ignore[arg-type,union-attr]
+        if not np.isfinite(loss):
+            return loss
+        total += loss
+        if average:
+            average.update(network)
+    return total / steps
+
+
+def _note(
+    plan: Plan, data: Data, network: nn.Module, average: Average | None, train_loss: float, progress: _Progress
+) -> None:
+    """Measure on validation, remember the best weights, notice divergence."""
+    judged = average.network(network) if average and plan.average else network
+    outputs = predict(judged, data.validation, data.preparation, device=str(next(network.parameters()).device))
+    finite = np.isfinite(train_loss) and bool(np.isfinite(outputs).all())
+    line: dict[str, Any] = {"epoch": progress.epoch + 1, "train_loss": train_loss}
+    if not finite:
+        progress.status = "diverged"
+        progress.curves.append(line)
+        return
+    task, targets = data.task, data.validation.targets
+    score = task.primary(task.decode(outputs), targets)
+    line |= {"loss": _loss_of(plan, data, outputs), task.primary.name: score}
+    progress.curves.append(line)
+    progress.outputs.append(outputs.astype(np.float32))
+    oriented = score if task.primary.greater_is_better else -score
+    if plan.stopping:
+        better = oriented > progress.best_score + plan.stopping.min_delta
+        progress.since_best = 0 if better else progress.since_best + 1
+        if better:
+            progress.best = {k: v.detach().cpu().clone() for k, v in judged.state_dict().items()}
+    progress.best_score = max(progress.best_score, oriented)
+
+
+def _loss_of(plan: Plan, data: Data, outputs: np.ndarray) -> float:
+    targets = torch.from_numpy(data.task.encode(data.validation.targets))
+    assert plan.loss is not None
+    return float(plan.loss(torch.from_numpy(np.asarray(outputs, dtype=np.float32)), targets))
+
+
+def _plain(plan: Plan) -> Objective:
+    loss = plan.loss
+    assert loss is not None
+    return lambda outputs, targets, inputs: loss(outputs, targets)
+
+
+def _stopped(plan: Plan, progress: _Progress) -> bool:
+    return plan.stopping is not None and progress.since_best >= plan.stopping.patience
+
+
+def _placed(network: nn.Module, data: Data, place: torch.device) -> nn.Module:
+    network = network.to(place)
+    # Channels-last is how image batches arrive; the kernels then need no reordering.
+    return network.to(memory_format=torch.channels_last) if data.modality == "image" else network  # type: ignore[call-overload]
+
+
+def _finished(
+    plan: Plan, data: Data, network: nn.Module, average: Average | None, progress: _Progress, place: torch.device
+) -> Fitted:
+    averaged = None
+    if average and progress.status == "done":
+        averaged = average.network(network)
+        reestimate_batch_norm(averaged, _calibration(data, plan.batch_size, place))
+    final = network
+    if plan.stopping and progress.best is not None:
+        final = copy.deepcopy(network)
+        final.load_state_dict(progress.best)
+    elif plan.average and averaged is not None:
+        final, averaged = averaged, None
+    width = data.task.outputs
+    outputs = np.stack(progress.outputs) if progress.outputs else np.zeros((0, len(data.validation), width), np.float32)
+    return Fitted(
+        model=final.eval(),
+        shadow=averaged.eval() if averaged is not None else None,
+        curves=tuple(progress.curves),
+        epoch_outputs=outputs,
+        status=progress.status,
+        seconds=progress.seconds,
+        examples=progress.examples,
+    )
+
+
+def _calibration(data: Data, batch_size: int, place: torch.device) -> list[torch.Tensor]:
+    rows = data.train.rows[:CALIBRATION_ROWS]
+    size = max(batch_size, 2)
+    parts = [rows[i : i + size] for i in range(0, len(rows), size)]
+    return [network_tensor(data.preparation, data.inputs[part], place) for part in parts if len(part) > 1]
+
+
+def _keep(
+    path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, average: Average | None, progress: _Progress
+) -> None:
+    state = {key: value for key, value in vars(progress).items() if key != "outputs"}
+    state |= {
+        "outputs": [torch.from_numpy(o) for o in progress.outputs],
+        "network": network.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "average": (average.steps, average.state) if average else None,
+    }
+    save_checkpoint(path, state)
+
+
+def _restore(
+    path: Path | None, network: nn.Module, optimizer: torch.optim.Optimizer, average: Average | None
+) -> _Progress:
+    state = load_checkpoint(path) if path else None
+    if state is None:
+        return _Progress()
+    network.load_state_dict(state.pop("network"))
+    optimizer.load_state_dict(state.pop("optimizer"))
+    kept = state.pop("average")
+    if average and kept:
+        average.steps, average.state = kept
+    state["outputs"] = [o.numpy() for o in state["outputs"]]
+    return _Progress(**state)

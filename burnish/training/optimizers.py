@@ -1,0 +1,90 @@
+"""Slot values of a plan -> optimizers and learning-rate multipliers."""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import nn
+
+from burnish.errors import UsageError
+from burnish.plan import Optimizer, Schedule
+
+__all__ = ["OPTIMIZERS", "build_optimizer", "multiplier", "set_rate"]
+
+OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop")
+
+
+def build_optimizer(spec: Optimizer, model: nn.Module, freeze: tuple[str, ...] = ()) -> torch.optim.Optimizer:
+    """The optimizer of `spec` over the trainable parameters of `model`.
+
+    Weight decay acts on matrices and kernels only: biases and normalization parameters are left alone.
+
+    Raises:
+        UsageError: the name is unknown, or nothing is trainable.
+    """
+    groups = _groups(model, spec.weight_decay, freeze)
+    if not groups:
+        raise UsageError(
+            "no parameter is trainable: every one has requires_grad=False or is frozen; unfreeze at least the last layer"
+        )
+    optimizer = _bare(spec, groups)
+    for wrapper in spec.wrappers:
+        optimizer = wrapper(optimizer, model)
+    return optimizer
+
+
+def _bare(spec: Optimizer, groups: Iterable[dict[str, Any]]) -> torch.optim.Optimizer:
+    if spec.name == "adamw":
+        return torch.optim.AdamW(groups, lr=spec.lr, fused=True)
+    if spec.name == "adam":
+        return torch.optim.Adam(groups, lr=spec.lr, fused=True)
+    if spec.name == "sgd":
+        return torch.optim.SGD(groups, lr=spec.lr, momentum=spec.momentum, nesterov=spec.momentum > 0, fused=True)
+    if spec.name == "rmsprop":
+        return torch.optim.RMSprop(groups, lr=spec.lr, momentum=spec.momentum)
+    raise UsageError(f"unknown optimizer {spec.name!r}; one of {', '.join(OPTIMIZERS)}")
+
+
+def _groups(model: nn.Module, weight_decay: float, freeze: tuple[str, ...]) -> list[dict[str, Any]]:
+    decayed, spared = [], []
+    for name, parameter in model.named_parameters():
+        if any(name.startswith(prefix) for prefix in freeze):
+            parameter.requires_grad_(False)
+        if parameter.requires_grad:
+            (decayed if parameter.ndim > 1 else spared).append(parameter)
+    groups = [
+        {"params": decayed, "weight_decay": weight_decay},
+        {"params": spared, "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]
+
+
+def multiplier(schedule: Schedule | None, progress: float) -> float:
+    """What the learning rate is multiplied with when the share `progress` of the training is done.
+
+    Source: cosine, Loshchilov and Hutter 2017, arXiv:1608.03983; one cycle, Smith 2018, arXiv:1803.09820.
+
+    Raises:
+        UsageError: the kind is unknown.
+    """
+    if schedule is None:
+        return 1.0
+    rising = 0.3 if schedule.kind == "one_cycle" else schedule.warmup
+    if progress < rising:
+        start = 1 / 25 if schedule.kind == "one_cycle" else 0.0
+        return max(start + (1 - start) * progress / rising, 1e-3)
+    left = (progress - rising) / max(1 - rising, 1e-9)
+    if schedule.kind == "constant":
+        return 1.0
+    if schedule.kind == "linear":
+        return 1 - left
+    if schedule.kind in ("cosine", "one_cycle"):
+        return 0.5 * (1 + math.cos(math.pi * left))
+    raise UsageError(f"unknown schedule {schedule.kind!r}; one of constant, cosine, linear, one_cycle")
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Give every group of `optimizer` the learning rate `rate`."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
