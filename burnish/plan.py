@@ -109,7 +109,8 @@ class Plan:
     """One training run, but for its seed.
 
     Attributes:
-        model: A source of networks: a factory, a module, a zoo name, or what `as_source` takes.
+        model: A source of networks: a factory, a module, a zoo name, or whatever `as_source` takes; kept as a
+            `ModelSource`, which `source` gives.
         data: What to train on.
         epochs: Passes over the training rows.
         batch_size: Examples per step.
@@ -124,7 +125,7 @@ class Plan:
         applied: The techniques so far.
     """
 
-    model: "ModelSource | Callable[..., nn.Module] | nn.Module | str"
+    model: Any
     data: Data
     epochs: int = 20
     batch_size: int = 64
@@ -204,19 +205,24 @@ class Plan:
             if other_name in getattr(technique, "conflicts", ()) or name in getattr(other, "conflicts", ()):
                 raise Conflict(f"{technique!r} and {other!r} exclude one another; drop one of the two")
 
+    @property
+    def source(self) -> "ModelSource":
+        """Where the plan's networks come from."""
+        return self.model
+
     # -- building ---------------------------------------------------------------------------------
 
     def build(self, seed: int) -> "nn.Module":
         """A fresh network for `seed`, with all edits replayed."""
         from burnish.model.build import build
 
-        return build(self.model, self.data, self.edits, seed)
+        return build(self.source, self.data, self.edits, seed)
 
     def probe(self) -> "nn.Module":
         """The network of seed 0, built once and kept: for looking at, not for training."""
         from burnish.model.build import probed
 
-        return probed(self.model, self.data, self.edits)
+        return probed(self.source, self.data, self.edits)
 
     # -- identity ---------------------------------------------------------------------------------
 
@@ -244,9 +250,9 @@ class Plan:
     @property
     def key(self) -> str:
         """Hash of network, data, techniques and recipe."""
-        parts = [self.model.identity(), self.data.fingerprint, self.recipe()]
+        parts = [self.source.identity(), self.data.fingerprint, self.recipe()]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
     def __repr__(self) -> str:
         steps = "".join(f", {t}" for t in self.techniques)
-        return f"Plan({self.model.name}, {self.data.name}, epochs={self.epochs}{steps})"
+        return f"Plan({self.source.name}, {self.data.name}, epochs={self.epochs}{steps})"

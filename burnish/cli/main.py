@@ -32,7 +32,7 @@ for command in (export, predict, bench, report, status, techniques):
 
 
 @app.callback(invoke_without_command=True)
-def start(
+def _start(
     context: typer.Context, version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False
 ) -> None:
     """Make an existing neural network more accurate, smaller and faster, with evidence for every step."""
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         return _failed(error)
     if code == INTERRUPTED:  # newer versions of typer return it, older ones raise
-        warn("interrupted; state kept; run the same command to go on")
+        warn("interrupted")
     return code or 0
 
 

@@ -1,26 +1,22 @@
 """The flags, each defined once.
 
 The flags of a job are the fields of `Recipe`: names, types and defaults come from
-there, only the words of the help text are here. Flags a user did not give stay None.
+there, only the words of the help text are here. Flags that are not given stay None.
 """
 
 import dataclasses
 import functools
 import inspect
-import types
-import typing
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from burnish.cli.recipe_file import read_recipe
-from burnish.errors import UsageError
+from burnish.cli.asked import Asked, checked, kind_of
 from burnish.pipeline.recipe import Recipe
 
-__all__ = ["Asked", "Network", "RunDirectory", "takes"]
+__all__ = ["Network", "RunDirectory", "takes"]
 
 PANELS: dict[str, dict[str, str]] = {
     "Data": {
@@ -68,44 +64,10 @@ Network = Annotated[
 RunDirectory = Annotated[Path, typer.Argument(help="Directory of a run.", show_default=False)]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Asked:
-    """The shared flags of one call.
-
-    Attributes:
-        values: Flags of the recipe that were given.
-        out: Directory of the results, if given.
-        json: Print JSON.
-        quiet: Print the final summary only.
-    """
-
-    values: dict[str, Any]
-    out: Path | None
-    json: bool
-    quiet: bool
-
-    def job(self, network: str | None) -> tuple[Recipe, Path]:
-        """Recipe and run directory; `network` may be a recipe file, whose values the flags override.
-
-        Raises:
-            UsageError: a value or a key of the file is wrong.
-        """
-        values: dict[str, Any] = {} if network is None else {"network": network}
-        if network is not None and network.endswith((".yaml", ".yml")):
-            values = read_recipe(Path(network))
-        out = values.pop("out", None)
-        recipe = Recipe.from_mapping({**values, **self.values})
-        return recipe, self.out or Path(out or _default_out(recipe))
-
-    def recipe(self, network: str | None) -> Recipe:
-        """The recipe alone."""
-        return self.job(network)[0]
-
-
 def takes(*panels: str, out: bool = False) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command the flags of `panels`, `--json` and `--quiet`; it gets them as its first argument, an `Asked`."""
     names = [name for panel in panels for name in PANELS[panel]]
-    shared = {name: flag_of(name, panel) for panel in panels for name in PANELS[panel]}
+    shared = {name: _flag(name, panel) for panel in panels for name in PANELS[panel]}
     shared |= ({"out": OUT} if out else {}) | {"json": JSON, "quiet": QUIET}
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
@@ -113,7 +75,7 @@ def takes(*panels: str, out: bool = False) -> Callable[[Callable[..., None]], Ca
         def command(**values: Any) -> None:
             given = {name: values.pop(name) for name in names}
             asked = Asked(
-                values={name: _plain(name, value) for name, value in given.items() if value not in (None, [])},
+                values={name: checked(name, value) for name, value in given.items() if value not in (None, [])},
                 out=values.pop("out", None) if out else None,
                 json=values.pop("json"),
                 quiet=values.pop("quiet"),
@@ -134,29 +96,10 @@ def takes(*panels: str, out: bool = False) -> Callable[[Callable[..., None]], Ca
     return decorate
 
 
-def flag_of(name: str, panel: str) -> Any:
+def _flag(name: str, panel: str) -> Any:
     """The annotated type of the flag for field `name` of `Recipe`."""
     field = next(field for field in dataclasses.fields(Recipe) if field.name == name)
-    hint = typing.get_type_hints(Recipe)[name]
-    inner = [part for part in typing.get_args(hint) if part is not types.NoneType]
-    kind = list[str] if typing.get_origin(hint) is tuple else inner[0] if isinstance(hint, types.UnionType) else hint
     spelled = "--with" if name == "techniques" else f"--{name.replace('_', '-')}"
     default = "" if field.default in (None, (), "") else f" (default: {field.default})"
-    text = PANELS[panel][name] + default
-    return Annotated[kind | None, typer.Option(spelled, help=text, rich_help_panel=panel, show_default=False)]
-
-
-def _plain(name: str, value: Any) -> Any:
-    if name != "only":
-        return tuple(value) if isinstance(value, list) else value
-    parts = tuple(part.strip() for text in value for part in text.split(",") if part.strip())
-    if not parts:
-        raise UsageError("--only needs names of techniques, separated by commas; list them with `burnish techniques`")
-    return parts
-
-
-def _default_out(recipe: Recipe) -> Path:
-    """`runs/DATA-NETWORK`, so that different jobs do not meet in one directory."""
-    data = Path((recipe.data or "data").partition(":")[0]).stem or "data"
-    network = (recipe.network or "default").replace(".py:", "-").replace(":", "-")
-    return Path("runs") / f"{data}-{Path(network).name}"
+    option = typer.Option(spelled, help=PANELS[panel][name] + default, rich_help_panel=panel, show_default=False)
+    return Annotated[kind_of(name) | None, option]

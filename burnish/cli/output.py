@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from burnish.cli.options import Asked
+from burnish.cli.asked import Asked
 from burnish.records import dumps
 
 __all__ = ["percent", "show", "table", "warn"]
@@ -13,9 +13,11 @@ WIDE = 200  # columns of a table that goes to a file or a pipe
 
 
 def show(asked: Asked, value: Any, text: Any) -> None:
-    """Print `value` as JSON if asked to, else `text`: a string, its lines, or anything rich can draw."""
+    """Print `value` as JSON if asked to, else `text`: a string, its lines, anything rich can draw, or nothing."""
     if asked.json:
         sys.stdout.write(dumps(value))
+    elif text is None:
+        return
     elif isinstance(text, str):
         print(text)
     elif isinstance(text, list):
@@ -33,7 +35,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> Any:
     from rich.table import Table
     from rich.text import Text
 
-    drawn = Table(*[Text(word) for word in head], box=box.SIMPLE_HEAD, pad_edge=False)
+    drawn = Table(*head, box=box.SIMPLE_HEAD, pad_edge=False)
     for row in rows:
         drawn.add_row(*[Text("" if cell is None else str(cell)) for cell in row])
     return drawn

@@ -8,22 +8,26 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, TextIO
 
-__all__ = ["clock", "describe", "watching"]
+from burnish.cli.output import warn
+
+__all__ = ["clock", "describe", "live", "plain", "watching"]
 
 Event = dict[str, Any]
 Observer = Callable[[Event], None]
 
 
 @contextlib.contextmanager
-def watching(*, json: bool = False, quiet: bool = False) -> Iterator[Observer]:
+def watching(*, json: bool = False, quiet: bool = False, kept: Path | None = None) -> Iterator[Observer]:
     """An observer that shows events as the flags ask; with `json` it keeps standard output clean.
 
-    What the user's own code prints while the job runs goes where the events go.
+    What the user's own code prints while the job runs goes where the events go. `kept` is the directory
+    that an interrupted job can go on from.
     """
     stream = sys.stderr if json else sys.stdout
-    with contextlib.redirect_stdout(stream):
+    with contextlib.redirect_stdout(stream), _reminder(kept):
         if quiet:
             yield lambda event: None
         elif stream.isatty():
@@ -31,6 +35,16 @@ def watching(*, json: bool = False, quiet: bool = False) -> Iterator[Observer]:
                 yield observer
         else:
             yield plain(stream)
+
+
+@contextlib.contextmanager
+def _reminder(kept: Path | None) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        if kept is not None:
+            warn(f"state kept in {kept}; run the same command to go on")
+        raise
 
 
 def plain(stream: TextIO) -> Observer:

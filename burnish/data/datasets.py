@@ -19,7 +19,7 @@ from burnish.data.images import is_grey, pixels
 from burnish.data.raw import Options, Raw
 from burnish.errors import DataError
 
-__all__ = ["is_dataset", "read_dataset"]
+__all__ = ["is_dataset", "length", "read_dataset"]
 
 Array = np.ndarray
 Example = tuple[Any, Any]
@@ -72,6 +72,12 @@ def _examples(source: Any, options: Options, limit: int | None, notes: list[str]
 def _map_style(dataset: Any) -> bool:
     streamed = any(kind.__name__ == "IterableDataset" for kind in type(dataset).__mro__)
     return hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__") and not streamed
+
+
+def length(source: Any) -> int | None:
+    """Number of examples of a data set or loader; None for a stream."""
+    dataset = source.dataset if hasattr(source, "collate_fn") and hasattr(source, "dataset") else source
+    return len(_rows(source, dataset, 0, None)) if _map_style(dataset) else None
 
 
 def _rows(source: Any, dataset: Any, seed: int, limit: int | None) -> list[int]:
@@ -130,7 +136,11 @@ def _collated(loader: Any, dataset: Any, rows: Sequence[int]) -> Iterator[Exampl
     """Examples as the user's `collate_fn` makes them, in batches of the loader's size."""
     size = loader.batch_size or 64
     for start in range(0, len(rows), size):
-        yield from _unbatched([loader.collate_fn([dataset[row] for row in rows[start : start + size]])])
+        try:
+            batch = loader.collate_fn([dataset[row] for row in rows[start : start + size]])
+        except Exception as error:
+            raise DataError(f"a batch from example {rows[start]} raised {type(error).__name__}: {error}") from error
+        yield from _unbatched([batch])
 
 
 def _unbatched(batches: Iterable[Any]) -> Iterator[Example]:

@@ -28,4 +28,4 @@ def read_digits() -> Parts:
         names=names,
         columns=("digit",),
     )
-    return Parts(train=raw, name="digits")
+    return Parts(train=raw, name="digits", shares=(VALIDATION, TEST))

@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from burnish.data import digits
 from burnish.data.raw import Options, Parts, Raw
 from burnish.data.splits import Scheme, first_split, subsample
 from burnish.data.targets import order_classes
@@ -14,7 +13,6 @@ __all__ = ["LEAST_ROWS", "Pieces", "capped", "check_rows", "divided"]
 
 Array = np.ndarray
 LEAST_ROWS = 10  # for training and validation together
-SHARE = 0.2  # of the rows, for validation and for test, where the user made no split
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,7 +35,7 @@ def divided(parts: Parts, encoded: dict[str, Array], options: Options) -> Pieces
         DataError: a class or the whole has too few rows.
     """
     train, targets = parts.train, encoded["training"]
-    scheme = _scheme(parts, options)
+    scheme = _scheme(parts)
     if parts.test is not None:
         train.check_like(parts.test, "test")
     if parts.validation is not None:
@@ -68,7 +66,7 @@ def _with_validation(parts: Parts, encoded: dict[str, Array], options: Options) 
     train, targets, test = parts.train, encoded["training"], parts.test
     test_targets = encoded.get("test", targets[:0])
     if test is None and options.test:
-        rows, _, sealed = first_split(targets, validation=1, test=options.test, scheme=Scheme(), seed=options.seed)
+        _, _, sealed = first_split(targets, validation=1, test=options.test, scheme=Scheme(), seed=options.seed)
         rows = np.setdiff1d(np.arange(len(targets)), sealed)
         test, test_targets = train.take(sealed), targets[sealed]
         train, targets = train.take(rows), targets[rows]
@@ -78,7 +76,7 @@ def _with_validation(parts: Parts, encoded: dict[str, Array], options: Options) 
     return Pieces(pool, both, np.arange(n), np.arange(n, len(both)), test, test_targets, Scheme(kind="fixed"))
 
 
-def _scheme(parts: Parts, options: Options) -> Scheme:
+def _scheme(parts: Parts) -> Scheme:
     if parts.train.groups is not None:
         numbers = np.unique(parts.train.groups, return_inverse=True)[1]
         return Scheme(kind="grouped", groups=numbers.astype(np.int64))
@@ -88,11 +86,9 @@ def _scheme(parts: Parts, options: Options) -> Scheme:
 
 
 def _shares(parts: Parts, options: Options) -> tuple[float | int, float | int]:
-    """How much goes to validation and test; digits have their own numbers."""
-    embedded = parts.name == "digits" and parts.train.columns == ("digit",)
-    defaults = (digits.VALIDATION, digits.TEST) if embedded else (SHARE, SHARE)
-    validation = defaults[0] if options.validation is None else options.validation
-    test = defaults[1] if options.test is None else options.test
+    """How much goes to validation and test."""
+    validation = parts.shares[0] if options.validation is None else options.validation
+    test = parts.shares[1] if options.test is None else options.test
     return validation, 0 if parts.test is not None else test
 
 

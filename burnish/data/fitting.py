@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from burnish.data.arrays import canonical
 from burnish.data.preparation import Preparation
 from burnish.data.raw import Options, Raw
 from burnish.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["choose_modality", "prepare"]
 
@@ -177,7 +181,7 @@ def _prepare_frame(pool: Raw, train_rows: Array, test: Raw | None, modality: str
     return preparation, preparation.encode_frame(pool.inputs), test_stored, notes
 
 
-def _series_columns(frame: "tables.pd.DataFrame") -> tuple[tuple[tables.Column, ...], list[str]]:
+def _series_columns(frame: "pd.DataFrame") -> tuple[tuple[tables.Column, ...], list[str]]:
     texts = [str(name) for name in frame.columns if tables.is_text(frame[name])]
     if texts:
         raise DataError(f"a series is made of numbers; these columns hold texts: {', '.join(texts[:5])}")
@@ -213,18 +217,22 @@ def _checked_std(preparation: Preparation, options: Options) -> tuple[float, ...
 
 
 def _moments(stored: Array, rows: Array, axis: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and deviation over all but `axis`, summed in chunks so that nothing large is copied."""
-    others = tuple(i for i in range(stored.ndim) if i != axis)
-    center = stored[rows[:1]].mean(others, dtype=np.float64)
-    total = np.zeros_like(center)
-    squares = np.zeros_like(center)
-    shape = [1] * stored.ndim
-    shape[axis] = -1
+    """Mean and deviation over all but `axis`, summed in chunks so that nothing large is copied.
+
+    Rounded to seven digits: what differs beyond that is the order of summation, which should change no fingerprint.
+    """
+    channels = stored.shape[axis]
+    center = stored[rows[:1]].mean(tuple(i for i in range(stored.ndim) if i != axis), dtype=np.float64)
+    total, squares = np.zeros(channels), np.zeros(channels)
     for start in range(0, len(rows), CHUNK):
-        part = stored[rows[start : start + CHUNK]] - center.reshape(shape)
-        total += part.sum(others)
-        squares += np.square(part, out=part).sum(others)
-    count = len(rows) * stored[0].size / stored.shape[axis]
+        part = np.moveaxis(stored[rows[start : start + CHUNK]], axis, -1).reshape(-1, channels) - center
+        total += np.ones(len(part)) @ part
+        squares += (part.T @ part).diagonal()
+    count = len(rows) * stored[0].size / channels
     mean = total / count
     std = np.sqrt(np.maximum(squares / count - mean**2, 0))
-    return tuple(map(float, mean + center)), tuple(float(s) if s > 0 else 1.0 for s in std)
+    return _rounded(mean + center), _rounded(np.where(std > 0, std, 1.0))
+
+
+def _rounded(values: Array) -> tuple[float, ...]:
+    return tuple(float(f"{value:.7g}") for value in values)

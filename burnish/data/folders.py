@@ -28,7 +28,7 @@ def read_image_folder(folder: Path, options: Options) -> Parts:
         if len(found) > 1:
             raise DataError(f"{folder} has {' and '.join(p.name for p in found)} for {split}: keep one of them")
     parts = {split: _read_classes(found[0]) for split, found in splits.items() if found}
-    return Parts(name=display_name(folder), **parts)
+    return Parts.named(display_name(folder), parts)
 
 
 def _read_classes(folder: Path) -> Raw:

@@ -1,5 +1,6 @@
 """CSV and Parquet files, and tables in memory."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -153,7 +154,9 @@ def _sortable(times: "pd.Series") -> Array:
     values = numbers(times)
     if np.isnan(values).any():
         try:
-            values = numbers(pd.to_datetime(times))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # pandas remarks on formats it parses one by one
+                values = numbers(pd.to_datetime(times))
         except (ValueError, TypeError) as error:
             raise DataError(f"the time column {times.name!r} holds neither numbers nor dates: {error}") from error
     return values
@@ -177,4 +180,4 @@ def read_table_folder(folder: Path, files: dict[str, Path], options: Options) ->
     train = read_table(files["train"], options)
     own = replace(options, target=list(train.columns))
     others = {split: read_table(path, own, training=False) for split, path in files.items() if split != "train"}
-    return Parts(train=train, name=display_name(folder), **others)
+    return Parts.named(display_name(folder), {"train": train, **others})

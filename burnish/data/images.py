@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ from burnish.errors import DataError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["SUFFIXES", "allocate", "decode", "pixels", "survey"]
+__all__ = ["SUFFIXES", "allocate", "decode", "image_files", "is_grey", "pixels", "survey"]
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 GREY = ("1", "L", "LA", "La", "I", "F")
@@ -119,7 +119,7 @@ def _header(path: Path, failures: Failures) -> tuple[tuple[int, int], bool] | No
             width, height = image.size
             turned = "exif" in image.info and image.getexif().get(ORIENTATION, 1) >= TRANSPOSED
             return ((width, height) if turned else (height, width)), is_grey(image)
-    except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError) as error:
+    except Exception as error:  # damaged files raise almost anything
         failures.append((str(path), str(error)))
         return None
 
@@ -137,7 +137,7 @@ def _decode_chunk(paths: Sequence[Path], start: int, out: np.ndarray, mode: str,
                 if image.format == "JPEG" and image.width >= 4 * size[1] and image.height >= 4 * size[0]:
                     image.draft(None, (2 * size[1], 2 * size[0]))  # decode at a fraction of the size
                 out[row] = pixels(image, mode=mode, size=size)
-        except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError) as error:
+        except Exception as error:  # damaged files raise almost anything
             failures.append((str(path), str(error)))
     return resized, colored
 
@@ -157,7 +157,7 @@ def _raise(failures: Failures, total: int) -> None:
         raise DataError(f"{len(failures)} of {total} images cannot be read: {listed}. Repair or remove them")
 
 
-def image_files(directory: Path) -> Iterable[Path]:
+def image_files(directory: Path) -> Iterator[Path]:
     """Image files below `directory` in sorted order, hidden ones apart."""
     for root, folders, names in os.walk(directory):
         folders[:] = sorted(name for name in folders if not name.startswith("."))

@@ -46,7 +46,7 @@ def read_npz(path: Path, options: Options) -> Parts:
             f"{path} has the arrays {', '.join(arrays) or 'none'}; expected x and y, or x_train, y_train and so on "
             f"(inputs: {', '.join(INPUTS)}; targets: {', '.join(TARGETS)})"
         )
-    return Parts(name=display_name(path), **raws)
+    return Parts.named(display_name(path), raws)
 
 
 def pair(arrays: dict[str, Array], splits: tuple[str, ...], options: Options) -> tuple[Array, Array, str] | None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from burnish import records
 from burnish.data.images import decode
-from burnish.data.tables import Column, encode_columns
+from burnish.data.tables import Column, encode_columns, strings
 from burnish.data.text import encode_tokens
 from burnish.errors import DataError, UsageError
 
@@ -148,5 +148,4 @@ class Preparation:
 def _texts(frame: "pd.DataFrame", column: str) -> list[str]:
     if column not in frame.columns:
         raise DataError(f"the table has no text column {column!r}; it has {', '.join(map(repr, frame.columns))}")
-    values = frame[column]
-    return ["" if gone else str(value) for gone, value in zip(values.isna(), values, strict=True)]
+    return strings(frame[column]).fillna("").tolist()

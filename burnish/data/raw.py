@@ -9,9 +9,10 @@ import numpy as np
 
 from burnish.errors import DataError
 
-__all__ = ["Options", "Parts", "Raw"]
+__all__ = ["SHARES", "Options", "Parts", "Raw", "display_name"]
 
 Array = np.ndarray
+SHARES: tuple[float | int, float | int] = (0.2, 0.2)  # of the rows, for validation and test, where nobody says
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -94,23 +95,23 @@ class Raw:
         Raises:
             DataError: the two are of different kinds or shapes.
         """
-        if self.kind != other.kind or self.as_is != other.as_is:
-            raise DataError(f"training examples are {self.kind}, those of {where} are {other.kind}: give the same kind")
+        self.check_like(other, where)
         targets = np.concatenate([self.targets, other.targets])
-        return replace(self, inputs=self._joined_inputs(other, where), targets=targets, groups=None, times=None)
+        return replace(self, inputs=self._joined_inputs(other), targets=targets, groups=None, times=None)
 
-    def _joined_inputs(self, other: "Raw", where: str) -> Any:
+    def _joined_inputs(self, other: "Raw") -> Any:
         if self.kind == "frame":
             import pandas as pd
 
             return pd.concat([self.inputs, other.inputs], ignore_index=True)
         if self.kind != "array":
             return [*self.inputs, *other.inputs]
-        self.check_like(other, where)
         return np.concatenate([self.inputs, other.inputs])
 
     def check_like(self, other: "Raw", where: str) -> None:
-        """Refuse a split whose examples have another shape than these."""
+        """Refuse a split whose examples are of another kind or shape than these."""
+        if self.kind != other.kind or self.as_is != other.as_is:
+            raise DataError(f"training examples are {self.kind}, those of {where} are {other.kind}: give the same kind")
         if self.kind == "array" and other.inputs.shape[1:] != self.inputs.shape[1:]:
             raise DataError(
                 f"one training example has shape {self.inputs.shape[1:]}, one of {where} {other.inputs.shape[1:]}: "
@@ -124,12 +125,21 @@ def _all(rows: Array, n: int) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Parts:
-    """What a source holds. Splits the user made are law; what is None was not given."""
+    """What a source holds. Splits the user made are law; what is None was not given.
+
+    `shares` say how much goes to validation and to test where neither the user's files nor options do.
+    """
 
     train: Raw
     validation: Raw | None = None
     test: Raw | None = None
     name: str = ""
+    shares: tuple[float | int, float | int] = SHARES
+
+    @classmethod
+    def named(cls, name: str, raws: dict[str, Raw]) -> "Parts":
+        """Parts from a mapping with `train` and perhaps `validation` and `test`."""
+        return cls(train=raws["train"], validation=raws.get("validation"), test=raws.get("test"), name=name)
 
 
 def display_name(path: Path) -> str:

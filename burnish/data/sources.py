@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from burnish.data import arrays, frames, npz
-from burnish.data.datasets import is_dataset, read_dataset
+from burnish.data.datasets import is_dataset, length, read_dataset
 from burnish.data.digits import read_digits
 from burnish.data.folders import read_image_folder
-from burnish.data.raw import Options, Parts, Raw, display_name
+from burnish.data.raw import SHARES, Options, Parts, Raw, display_name
 from burnish.errors import DataError
 
 __all__ = ["read"]
@@ -48,9 +48,9 @@ def read(source: Any, options: Options) -> Parts:
 
 def _limit(source: Any, options: Options) -> int | None:
     """Examples to read so that `max_rows` are left when a test set has been split off."""
-    if options.max_rows is None or not hasattr(source, "__len__"):
-        return options.max_rows
-    test = 0.2 if options.test is None else options.test
+    if options.max_rows is None:
+        return None
+    test = SHARES[1] if options.test is None else options.test
     return int(np.ceil(options.max_rows / (1 - test))) if test < 1 else options.max_rows + int(test)
 
 
@@ -163,7 +163,7 @@ def _read_splits(splits: dict[str, Any], options: Options) -> Parts:
             raws[name] = read_dataset(value, own, limit=most)
         else:
             raws[name] = _only(read(value, own), name)
-    return Parts(name=_splits_name(splits["train"]), **raws)
+    return Parts.named(_splits_name(splits["train"]), raws)
 
 
 def _splits_name(train: Any) -> str:
@@ -174,8 +174,9 @@ def _splits_name(train: Any) -> str:
 
 def _shares(pool: dict[str, Any]) -> dict[str, float]:
     """Share of each part of the pool, where all of them are data sets with a length."""
-    sizes = {name: len(getattr(value, "dataset", value)) for name, value in pool.items() if is_dataset(value)}
-    return {name: size / sum(sizes.values()) for name, size in sizes.items()}
+    sizes = {name: length(value) if is_dataset(value) else None for name, value in pool.items()}
+    known = {name: size for name, size in sizes.items() if size is not None}
+    return {name: size / sum(known.values()) for name, size in known.items()} if len(known) == len(sizes) else {}
 
 
 def _only(parts: Parts, name: str) -> Raw:

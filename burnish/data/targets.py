@@ -109,7 +109,8 @@ def _check_classes(targets: Array) -> None:
         raise DataError(f"classification needs one class for each example, the targets have shape {targets.shape}")
     distinct = len(np.unique(targets))
     if distinct < 2:
-        raise DataError(f"all {len(targets)} targets are {targets[0]!r}: classification needs at least two classes")
+        only = targets.tolist()[0]
+        raise DataError(f"all {len(targets)} targets are {only!r}: classification needs at least two classes")
     if distinct > max(FEW, len(targets) // 2):
         raise DataError(
             f"{distinct} different targets in {len(targets)} rows are no classes: name another target column, "

@@ -14,7 +14,7 @@ def network_tensor(preparation: Preparation, stored: np.ndarray, device: torch.d
     Images arrive as `uint8` NHWC and leave as `float32` NCHW in channels-last memory, normalized on the
     device, so that a quarter of the bytes travel. Equal to `preparation.network_input` to rounding.
     """
-    tensor = torch.from_numpy(np.ascontiguousarray(stored)).to(device, non_blocking=True)
+    tensor = torch.from_numpy(np.require(stored, requirements=["C", "W"])).to(device, non_blocking=True)
     if preparation.modality == "text":
         return tensor.long()
     if preparation.modality == "image" and preparation.channels_last:

@@ -91,17 +91,25 @@ def _check_labels(data: Data) -> Finding:
         targets = split.targets
         if not np.isfinite(targets).all():
             raise DataError(f"{name} targets are not all finite; remove the rows, or fill the values in")
-        if data.task.kind != "classification":
-            continue
-        if not np.issubdtype(targets.dtype, np.integer):
-            raise DataError(f"{name} labels are stored as {targets.dtype}; expected whole numbers from 0")
-        low, high = int(targets.min()), int(targets.max())
-        if low < 0 or high >= data.task.outputs:
+        if data.task.kind == "classification":
+            _check_classes(name, targets, data.task.outputs)
+        elif targets.size != len(targets) * data.task.outputs:
             raise DataError(
-                f"{name} labels run from {low} to {high}, the task has {data.task.outputs} classes: expected labels "
-                f"from 0 to {data.task.outputs - 1}; number the classes from 0 without gaps"
+                f"{name} targets have shape {targets.shape}, the task has {data.task.outputs} values to predict "
+                f"({', '.join(data.task.names)}): name one column for each"
             )
     return LABELS.clear(None, None, f"{len(data.train)} training and {len(data.validation)} validation targets.")
+
+
+def _check_classes(name: str, labels: np.ndarray, classes: int) -> None:
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise DataError(f"{name} labels are stored as {labels.dtype}; expected whole numbers from 0")
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= classes:
+        raise DataError(
+            f"{name} labels run from {low} to {high}, the task has {classes} classes: expected labels from 0 to "
+            f"{classes - 1}; number the classes from 0 without gaps"
+        )
 
 
 def _check_forward(model: nn.Module, inputs: Tensor, data: Data) -> Finding:

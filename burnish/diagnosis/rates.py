@@ -2,7 +2,7 @@
 
 import math
 
-from burnish.diagnosis.subject import Subject
+from burnish.diagnosis.subject import SMALLEST_GAIN, Subject
 
 __all__ = ["best_rate", "rates_and_scores"]
 
@@ -29,6 +29,6 @@ def best_rate(subject: Subject) -> tuple[float, float, float, float | None] | No
     tied = [rate for rate, score in pairs if score == top]
     current = None if subject.plan is None else subject.plan.optimizer.lr
     in_use = next((score for rate, score in pairs if current and math.isclose(rate, current, rel_tol=0.01)), None)
-    worthwhile = subject.worthwhile if subject.worthwhile is not None else subject.min_gain * abs(top)
+    worthwhile = subject.worthwhile if subject.worthwhile is not None else SMALLEST_GAIN * abs(top)
     gain = 0.0 if in_use is None else top - in_use
     return tied[len(tied) // 2], gain, worthwhile, current if in_use is not None else None

@@ -7,18 +7,22 @@ import math
 
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from burnish.diagnosis.batches import distinct_rows, quiet_copy, seeded, some_rows, tensors
 from burnish.diagnosis.rule import Rule
 from burnish.diagnosis.subject import Subject
 from burnish.diagnosis.thresholds import (
     FIT_ERROR,
+    FIT_LEAST_STEPS,
+    FIT_OPERATIONS,
     FIT_RATES,
     FIT_ROWS,
     FIT_STEPS,
     START_LOSS_OFF,
     START_LOSS_RATIO,
 )
+from burnish.evaluation.predict import evaluating
 from burnish.losses import Loss
 from burnish.records import Finding
 
@@ -45,13 +49,14 @@ def check(subject: Subject) -> Finding:
     reason = _skipped(subject)
     if reason:
         return RULE.cannot_tell(reason)
-    remains, rows = _remaining_error(subject)
-    if remains <= FIT_ERROR:
+    found = _remaining_error(subject)
+    if found is None or found[0] <= FIT_ERROR:
         return check_quick(subject)
+    remains, rows, steps = found
     return RULE.fires(
         remains,
         FIT_ERROR,
-        f"after {FIT_STEPS} steps on the same {rows} examples {remains:.0%} of their error remains, with each of the "
+        f"after {steps} steps on the same {rows} examples {remains:.0%} of their error remains, with each of the "
         f"learning rates {', '.join(f'{rate:g}' for rate in FIT_RATES)}: the network cannot learn even these by heart.",
         rows=rows,
     )
@@ -95,26 +100,43 @@ def _start_loss(subject: Subject) -> tuple[float, float]:
         return float(loss(outputs, kept)), max(float(expected), 1e-9)
 
 
-def _remaining_error(subject: Subject) -> tuple[float, int]:
-    """The least share of the batch's error that any of the learning rates leaves, and the size of the batch."""
+def _remaining_error(subject: Subject) -> tuple[float, int, int] | None:
+    """The least share of the batch's error that any of the learning rates leaves, with examples and steps.
+
+    None for a network too large to try this on. The limit is in operations, not seconds, so that every machine
+    comes to the same finding.
+    """
     data, plan = subject.data, subject.plan
     assert plan is not None
     inputs, targets = tensors(data, distinct_rows(data, FIT_ROWS))
+    steps = min(FIT_STEPS, int(FIT_OPERATIONS / (_operations(plan.build(0), inputs) * len(FIT_RATES) + 1)))
+    if steps < FIT_LEAST_STEPS:
+        return None
     remains = math.inf
     for rate in FIT_RATES:
         with seeded():
-            remains = min(remains, _fit(quiet_copy(plan.build(0)), inputs, targets, rate, subject.is_classification))
+            left = _fit(quiet_copy(plan.build(0)), inputs, targets, rate, steps, subject.is_classification)
+        remains = min(remains, left)
         if remains <= FIT_ERROR:
             break
-    return remains, len(inputs)
+    return remains, len(inputs), steps
 
 
-def _fit(model: nn.Module, inputs: torch.Tensor, targets: torch.Tensor, rate: float, classes: bool) -> float:
+def _operations(model: nn.Module, inputs: torch.Tensor) -> int:
+    """Floating-point operations of one step on these inputs: forward, and backward at twice that."""
+    with FlopCounterMode(display=False) as counter, evaluating(model), torch.no_grad():
+        model(inputs)
+    return 3 * counter.get_total_flops()
+
+
+def _fit(
+    model: nn.Module, inputs: torch.Tensor, targets: torch.Tensor, rate: float, steps: int, classes: bool
+) -> float:
     """Error left after training on these rows alone, stopping as soon as there is next to none."""
     loss = Loss(name="cross_entropy" if classes else "mse")
     optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.0)
     remains = math.inf
-    for step in range(1, FIT_STEPS + 1):
+    for step in range(1, steps + 1):
         optimizer.zero_grad()
         outputs = model(inputs)
         value = loss(outputs, targets)

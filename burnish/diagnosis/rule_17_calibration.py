@@ -30,8 +30,7 @@ def check(subject: Subject) -> Finding:
     probabilities, targets = subject.measured
     error = expected_calibration_error(probabilities, targets)
     low, high = ece_interval(probabilities, targets)
-    # Probabilities give the logits up to a constant for each example, which the softmax takes out again.
-    temperature = optimal_temperature(np.log(np.clip(probabilities, 1e-12, 1)), targets)
+    temperature = optimal_temperature(np.asarray(subject.predictions), targets)
     outside = not TEMPERATURES[0] <= temperature <= TEMPERATURES[1]
     said = f"calibration error {error:.3f} [{low:.3f}, {high:.3f}]; best temperature {temperature:.2f}"
     detail = {"error": error, "low": low, "high": high, "temperature": temperature}

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
     from burnish.plan import Plan
 
-__all__ = ["Subject"]
+__all__ = ["SMALLEST_GAIN", "Subject"]
 
 Array = np.ndarray
+SMALLEST_GAIN = 0.005
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,10 +33,11 @@ class Subject:
         plan: The baseline's plan.
         model: The trained network of one pilot run.
         runs: Pilot runs, with curves and with scores on validation and on training rows.
-        predictions: Decoded validation predictions of one pilot run: probabilities `(n, classes)`, or values.
+        predictions: Network outputs `(n, outputs)` of one pilot run on its validation rows, as they leave the network.
         targets: The targets of those rows; those of `data.validation` unless given.
         tuned: What tuning the learning rate gave: mappings with `lr`, `score` and `best_epoch`.
-        min_gain: The smallest gain that matters: a difference of a bounded score, a share of any other metric.
+        min_gain: The smallest gain that matters, in the unit of the primary metric; unless given, 0.005 of a bounded
+            score and that share of any other.
     """
 
     data: Data
@@ -46,7 +48,7 @@ class Subject:
     predictions: Array | None = None
     targets: Array | None = None
     tuned: tuple[dict[str, Any], ...] | list[dict[str, Any]] = ()
-    min_gain: float = 0.005
+    min_gain: float | None = None
 
     @property
     def metric(self) -> Metric:
@@ -61,7 +63,7 @@ class Subject:
     @property
     def trained(self) -> bool:
         """Whether the plan starts from trained weights."""
-        return self.plan is not None and bool(getattr(self.plan.model, "trained", False))
+        return self.plan is not None and self.plan.source.trained
 
     @cached_property
     def finished(self) -> tuple[Run, ...]:
@@ -70,11 +72,11 @@ class Subject:
 
     @cached_property
     def measured(self) -> tuple[Array, Array] | None:
-        """Predictions and their targets, or None."""
+        """Decoded predictions and their targets, or None."""
         if self.predictions is None:
             return None
         targets = self.data.validation.targets if self.targets is None else self.targets
-        return aligned(self.predictions, targets)
+        return aligned(self.data.task.decode(self.predictions), targets)
 
     @cached_property
     def score(self) -> float | None:
@@ -97,9 +99,9 @@ class Subject:
     @property
     def worthwhile(self) -> float | None:
         """The smallest gain that matters, in the unit of the metric."""
-        if self.metric.bounded:
-            return self.min_gain
-        return None if self.score is None else self.min_gain * abs(self.score)
+        if self.min_gain is not None or self.metric.bounded:
+            return SMALLEST_GAIN if self.min_gain is None else self.min_gain
+        return None if self.score is None else SMALLEST_GAIN * abs(self.score)
 
     def error(self, score: float) -> float:
         """A score of the primary metric as an error: 0 is perfect, about 1 what knowing nothing gives."""

@@ -7,6 +7,7 @@
 START_LOSS_OFF = 0.15  # relative, against the logarithm of the number of classes
 START_LOSS_RATIO = 2.0  # regression on standardized values: against the loss of predicting the mean
 FIT_ROWS, FIT_STEPS, FIT_RATES = 16, 300, (1e-3, 1e-2)
+FIT_LEAST_STEPS, FIT_OPERATIONS = 50, 5e12  # below so many steps the operations allowed do not tell anything
 FIT_ERROR = 0.02  # share of the batch's error (or variance) that may remain
 
 # R2 simple baseline (deepchecks, "Simple Model Comparison": gain of at least 0.1 of what is left to gain)

@@ -31,8 +31,8 @@ def crossfit_best_epoch(
             go to the lower loss, then to the earlier epoch.
 
     Returns:
-        `scores` (every metric of the task on all rows, cross-fitted), `epoch` (index of the epoch chosen on all
-        rows, the one to ship), `epochs` (those chosen on either half), and `naive` (scores of `epoch` on the rows
+        `metrics` (every metric of the task on all rows, cross-fitted), `epoch` (index of the epoch chosen on all
+        rows, the one to ship), `epochs` (those chosen on either half), and `naive` (metrics of `epoch` on the rows
         that chose it, which are too good).
 
     Raises:
@@ -54,7 +54,7 @@ def crossfit_best_epoch(
         epochs.append(epoch)
     best = _best(predictions, wanted, task, by)
     return {
-        "scores": task.evaluate(combined, wanted),
+        "metrics": task.evaluate(combined, wanted),
         "epoch": best,
         "epochs": epochs,
         "naive": task.evaluate(predictions[best], wanted),

@@ -10,7 +10,7 @@ from typing import Any
 
 from burnish.execution.jobs import Function, Job, carry_out, find
 
-__all__ = ["THREAD_VARIABLES", "InProcess"]
+__all__ = ["THREAD_VARIABLES", "InProcess", "thread_environment"]
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",

@@ -11,9 +11,7 @@ class ConvNorm(nn.Sequential):
     """Convolution 3x3, batch normalization, ReLU: `(B, C, H, W)` -> `(B, width, H, W)`."""
 
     def __init__(self, channels: int, width: int) -> None:
-        super().__init__(
-            nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()
-        )
+        super().__init__(nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU())
 
 
 class ResidualBlock(nn.Module):
@@ -93,6 +91,7 @@ class Encoder(nn.Module):
         self.blocks = nn.ModuleList(EncoderBlock(width, heads) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, outputs)
+        self.first: Tensor
         self.register_buffer("first", torch.arange(length) == 0, persistent=False)
 
     def forward(self, tokens: Tensor) -> Tensor:

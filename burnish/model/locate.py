@@ -41,7 +41,8 @@ def load_file(path: Path) -> ModuleType:
 
 def _run_file(name: str, path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
@@ -81,7 +82,7 @@ def find(reference: dict[str, Any]) -> Any:
         except UsageError:
             if not file:
                 raise
-    return _attribute(load_file(Path(file)), name, f"{file}:{name}")
+    return _attribute(load_file(Path(str(file))), name, f"{file}:{name}")
 
 
 def refer(function: Callable[..., Any]) -> dict[str, Any] | None:
@@ -142,5 +143,7 @@ def _attribute(home: ModuleType, name: str, text: str) -> Any:
     found = _lookup(home, name)
     if found is None:
         names = [key for key, value in vars(home).items() if callable(value) and not key.startswith("_")]
-        raise UsageError(f"{text}: there is no {name!r} in it; it defines {', '.join(names[:12]) or 'nothing callable'}")
+        raise UsageError(
+            f"{text}: there is no {name!r} in it; it defines {', '.join(names[:12]) or 'nothing callable'}"
+        )
     return found

@@ -56,9 +56,7 @@ class ModelSource:
         """Weights are kept; seeds differ in the order of training only."""
         return self.module is not None or self.checkpoint is not None
 
-    def create(
-        self, inputs: tuple[int, ...], outputs: int, data_info: dict[str, Any] | None = None
-    ) -> nn.Module:
+    def create(self, inputs: tuple[int, ...], outputs: int, data_info: dict[str, Any] | None = None) -> nn.Module:
         """A network for one example of shape `inputs` and `outputs` outputs; the caller seeds.
 
         Args:
@@ -219,9 +217,7 @@ def _offered(inputs: tuple[int, ...], outputs: int, vocabulary: int) -> dict[str
     }
 
 
-def _called(
-    factory: Callable[..., Any], arguments: dict[str, Any], offered: dict[str, Any], name: str
-) -> nn.Module:
+def _called(factory: Callable[..., Any], arguments: dict[str, Any], offered: dict[str, Any], name: str) -> nn.Module:
     wanted = _wanted(factory)
     given = {key: offered[key] for key in wanted if key in offered} | arguments
     lacking = [key for key, needed in wanted.items() if needed and key not in given]
@@ -248,9 +244,7 @@ def _wanted(factory: Callable[..., Any]) -> dict[str, bool]:
         parameters = inspect.signature(factory).parameters.values()
     except (TypeError, ValueError):
         return {}
-    wanted = {
-        p.name: p.default is p.empty for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
-    }
+    wanted = {p.name: p.default is p.empty for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
     open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters)
     if open_ended and str(getattr(factory, "__module__", "")).startswith("torchvision."):
         wanted.setdefault("num_classes", False)

@@ -56,10 +56,11 @@ class Trace:
     """All calls of one run of a network.
 
     Attributes:
-        calls: In order.
+        calls: In order; the first stands for the network's input.
         outputs: Calls that give the network's output.
         entries: For every module, by path, the calls that give its inputs, once per time it was called.
-        exits: For every module, by path, the call that gives its output, once per time it was called.
+        exits: For every module, by path, the call that gives its output, once per time it was called; None where
+            the output is not one tensor.
     """
 
     calls: tuple[Call, ...]
@@ -90,6 +91,7 @@ def run_traced(model: nn.Module, inputs: Tensor) -> Trace:
     """The calls `model` itself makes on `inputs`, in the mode it is in; its hooks are put on and taken off."""
     recorder = _Recorder()
     with _watched(model, recorder), _plain_attention(), torch.no_grad(), recorder:
+        recorder.begin(inputs)
         output = model(inputs)
     return recorder.finished(output)
 
@@ -126,6 +128,10 @@ class _Recorder(TorchFunctionMode):
             self._record(given, *call, name=name, path=path, module=None, weights=weights, inplace=inplace)
         return result
 
+    def begin(self, inputs: Tensor) -> None:
+        """Call 0 stands for the network's input."""
+        self._record([inputs], (), (), name="input", path="", module=None)
+
     def enter(self, path: str, leaf: bool, _module: nn.Module, args: Any, kwargs: Any) -> None:
         """Before a module's forward."""
         self.stack.append(path)
@@ -142,8 +148,8 @@ class _Recorder(TorchFunctionMode):
             shapes = tuple(tuple(t.shape) for t in taken)
             inplace = bool(getattr(module, "inplace", False))
             origins = self.entries[path][-1]
-            self._record(given, origins, shapes, name="", path=path, module=module, weights=False, inplace=inplace)
-        self.exits.setdefault(path, []).append(self.origin.get(id(given[0])) if given else None)
+            self._record(given, origins, shapes, name="", path=path, module=module, inplace=inplace)
+        self.exits.setdefault(path, []).append(self.origin.get(id(result)) if isinstance(result, Tensor) else None)
 
     def finished(self, output: Any) -> Trace:
         """The trace, once the network has returned `output`."""

@@ -136,7 +136,9 @@ def compare_runs(
         UsageError: other data, another metric, or fewer than two common pairs that finished.
     """
     if not before or not after or before[0].data != after[0].data:
-        raise UsageError("the two sets of runs were trained on different data; only runs on the same data can be paired")
+        raise UsageError(
+            "the two sets of runs were trained on different data; only runs on the same data can be paired"
+        )
     pairs = _pairs(before, after)
     if len(pairs) < 2:
         raise UsageError(
@@ -169,9 +171,7 @@ def compare_runs(
 def _pairs(before: tuple[Run, ...], after: tuple[Run, ...]) -> list[tuple[Run, Run]]:
     others = {(run.split, run.seed): run for run in after if run.status == "done"}
     return [
-        (run, others[run.split, run.seed])
-        for run in before
-        if run.status == "done" and (run.split, run.seed) in others
+        (run, others[run.split, run.seed]) for run in before if run.status == "done" and (run.split, run.seed) in others
     ]
 
 

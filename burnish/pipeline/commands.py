@@ -71,8 +71,10 @@ def inspect_network(recipe: Recipe) -> "Inspection":
     return inspect(model, example)
 
 
-def diagnose(recipe: Recipe, *, quick: bool = False, out: Path | None = None, observer: Observer | None = None) -> list[Finding]:
-    """What limits the recipe's baseline. `quick` trains nothing; else the pilot runs, in `out` or a temporary folder."""
+def diagnose(
+    recipe: Recipe, *, quick: bool = False, out: Path | None = None, observer: Observer | None = None
+) -> list[Finding]:
+    """What limits the recipe's baseline. `quick` trains nothing; else the pilot runs, in `out` or a temporary one."""
     from burnish.pipeline import api
     from burnish.pipeline.main_job import run_stages
     from burnish.pipeline.setup import base_plan, load_data
@@ -316,9 +318,8 @@ def _guess_network(here: Path) -> str | None:
         for node in tree.body:
             if isinstance(node, ast.FunctionDef) and any(w in node.name for w in ("net", "model", "make", "build")):
                 return f"{file.name}:{node.name}"
-            bases = [ast.unparse(b) for b in node.bases] if isinstance(node, ast.ClassDef) else []
-            if any(b.endswith("Module") for b in bases):
-                return f"{file.name}:{node.name}"  # type: ignore[union-attr]
+            if isinstance(node, ast.ClassDef) and any(ast.unparse(b).endswith("Module") for b in node.bases):
+                return f"{file.name}:{node.name}"
     return None
 
 

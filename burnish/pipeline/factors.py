@@ -1,7 +1,7 @@
 """Which techniques enter the experiment, and which do not and why."""
 
 from burnish.errors import BurnishError, Conflict, NotApplicable, UsageError
-from burnish.plan import Plan, Technique
+from burnish.plan import Plan
 from burnish.studies.design import MAX_FACTORS
 from burnish.techniques import CATALOGUE, parse
 
@@ -89,7 +89,9 @@ def _wanted(only: tuple[str, ...]) -> dict[str, str]:
             raise UsageError(f"--only names an unknown technique {text!r}; one of {', '.join(sorted(CATALOGUE))}")
         kind = CATALOGUE[name].kind
         if kind != "factor":
-            raise UsageError(f"--only {name}: it is a {kind}, measured on every run without being asked for; leave it out")
+            raise UsageError(
+                f"--only {name}: it is a {kind}, measured on every run without being asked for; leave it out"
+            )
         notation = text if "(" in text else defaults.get(name, f"{name}()")
         parse(notation)
         wanted[name] = notation

@@ -77,7 +77,7 @@ class Recipe:
             UsageError: a key is unknown; the message names the nearest one.
         """
         known = [field.name for field in dataclasses.fields(cls)]
-        clean = {}
+        clean: dict[str, Any] = {}
         for key, value in values.items():
             name = key.replace("-", "_")
             name = {"with": "techniques"}.get(name, name)

@@ -51,10 +51,11 @@ class Runner:
         self.greater_is_better = greater_is_better
         self.best: float | None = None
 
-    def run(self, specs: list[dict[str, Any]]) -> list[Run]:
+    def run(self, specs: list[dict[str, Any]], *, may_fail: bool = False) -> list[Run]:
         """The runs of `specs`, in their order; only those without a result are carried out.
 
-        A run that fails is recorded as failed, not repeated for ever; a stage whose every run failed stops the job.
+        A run that fails is recorded as failed, not repeated for ever; a stage whose every run failed stops the
+        job, unless it `may_fail`.
 
         Raises:
             BurnishError: all runs failed; the message is the first one's.
@@ -72,7 +73,7 @@ class Runner:
             self._see(result.get("score"))
             self._tell(item, result, done, len(specs), start, done - (len(specs) - len(missing)))
         runs = [self.ledger.run(s["id"]) for s in specs]
-        if runs and all(run.status == "failed" for run in runs):
+        if runs and not may_fail and all(run.status == "failed" for run in runs):
             raise BurnishError(f"every run of stage {runs[0].stage} failed; the first said: {runs[0].error}")
         return runs
 

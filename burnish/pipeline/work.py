@@ -126,14 +126,19 @@ def _recipe_of(recipe: Recipe, plan: Plan) -> Recipe:
     """`recipe` with the numbers of a plan handed over, which count as the user's own."""
     optimizer = plan.optimizer
     return replace(
-        recipe, data=plan.data.name, epochs=plan.epochs, batch_size=plan.batch_size, optimizer=optimizer.name, lr=optimizer.lr
+        recipe,
+        data=plan.data.name,
+        epochs=plan.epochs,
+        batch_size=plan.batch_size,
+        optimizer=optimizer.name,
+        lr=optimizer.lr,
     )
 
 
 def _identity(recipe: Recipe, plan: Plan) -> dict[str, Any]:
     """What makes two jobs the same: the recipe but for how it is carried out, the network and the data."""
     values = {key: value for key, value in recipe.to_json().items() if key not in ("workers", "on")}
-    return values | {"network_identity": plan.model.identity(), "fingerprint": plan.data.fingerprint}  # type: ignore[union-attr]
+    return values | {"network_identity": plan.source.identity(), "fingerprint": plan.data.fingerprint}
 
 
 def _workers(recipe: Recipe) -> tuple[int, int]:
@@ -148,16 +153,16 @@ def _workers(recipe: Recipe) -> tuple[int, int]:
 @contextlib.contextmanager
 def _pool(plan: Plan, recipe: Recipe, root: Path, scratch: Path, workers: int, threads: int) -> Iterator[Any]:
     """Worker processes, or this process for a network that only it can build."""
-    source = plan.model
+    source = plan.source
     context: dict[str, Any] = {"root": str(root.resolve()), "threads": threads, "device": recipe.device}
     target = "burnish.pipeline.worker:work"
     simple = not plan.applied and repr(plan.loss) == repr(Loss(name=recipe.loss or plan.data.task.default_loss))
-    if not source.portable or not simple:  # type: ignore[union-attr]
+    if not source.portable or not simple:
         context["held"] = str(scratch)
         with held(str(scratch), plan), threads_set(threads), InProcess(target=target, context=context) as pool:
             yield pool
         return
     plan.data.save(scratch / "data")
-    context |= {"data": str(scratch / "data"), "source": source.save(scratch / "network"), "loss": recipe.loss}  # type: ignore[union-attr]
+    context |= {"data": str(scratch / "data"), "source": source.save(scratch / "network"), "loss": recipe.loss}
     with Pool(target=target, context=context, workers=workers, threads=threads) as pool:
         yield pool

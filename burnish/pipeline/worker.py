@@ -93,7 +93,7 @@ def train_plan(plan: Plan, ledger: Ledger, payload: dict[str, Any], *, device: s
     checkpoint = ledger.path / "checkpoints" / f"{payload['id']}.pt" if payload.get("long") else None
     shadow = SHADOW if payload.get("readouts") else None
     fitted = fit(plan, seed=payload["seed"], data=data, device=device, shadow=shadow, checkpoint=checkpoint)
-    run = _record(plan, payload, fitted)
+    run = record(plan, payload, fitted)
     if fitted.status == "done":
         saved = save_weights(fitted.model, directory / "weights.safetensors")
         model = load_weights(plan.build(payload["seed"]), saved)
@@ -115,7 +115,8 @@ def with_rows(data: Data, share: float) -> Data:
     return replace(data, train_rows=np.asarray(data.train_rows)[positions])
 
 
-def _record(plan: Plan, payload: dict[str, Any], fitted: Fitted) -> Run:
+def record(plan: Plan, payload: dict[str, Any], fitted: Fitted) -> Run:
+    """What is known of a run before it is measured."""
     return Run(
         id=payload["id"],
         stage=payload["stage"],
@@ -132,9 +133,7 @@ def _record(plan: Plan, payload: dict[str, Any], fitted: Fitted) -> Run:
     )
 
 
-def measured(
-    run: Run, plan: Plan, data: Data, model: nn.Module, fitted: Fitted, directory: Path, device: str
-) -> Run:
+def measured(run: Run, plan: Plan, data: Data, model: nn.Module, fitted: Fitted, directory: Path, device: str) -> Run:
     """`run` with scores, readouts and cost, measured clean on the saved weights; predictions go to `directory`."""
     task, targets = data.task, data.validation.targets
     outputs = _outputs(model, data, data.validation, device)

@@ -23,6 +23,7 @@ STAGES = (
     "screen",
     "candidates",
     "confirm",
+    "analyse",
     "finish",
     "ensemble",
     "compress",
@@ -81,8 +82,13 @@ def build_report(ledger: Ledger) -> Json:
         "left": [name for name in STAGES if stages[name] is None],
     }
     report["seconds"] = ledger.seconds()
-    report["runs"] = [compact(run) for run in ledger.runs()]
+    report["runs"] = [compact(run) for run in sorted(ledger.runs(), key=_place)]
     return to_json(report)
+
+
+def _place(run: Run) -> tuple[int, str]:
+    """Runs in the order of their stages."""
+    return (STAGES.index(run.stage) if run.stage in STAGES else len(STAGES), run.id)
 
 
 def compact(run: Run) -> Json:

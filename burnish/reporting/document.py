@@ -24,6 +24,7 @@ __all__ = [
     "Hero",
     "Row",
     "Section",
+    "Stack",
     "Table",
     "Text",
     "code",
@@ -73,13 +74,19 @@ class Text:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A table; `caption` says what, of how many and at which level."""
+    """A table; `caption` says what, of how many and at which level; `legend` explains what is drawn."""
 
     kind: ClassVar[str] = "table"
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
     caption: str = ""
+    legend: str = ""
     strong: tuple[int, ...] = ()
+
+    @property
+    def tracks(self) -> bool:
+        """Whether a column is drawn; rows are then tall enough for two lines."""
+        return any(column.kind == "figure" for column in self.columns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +104,14 @@ class Row:
     """Blocks side by side where the page is wide enough."""
 
     kind: ClassVar[str] = "row"
+    blocks: "tuple[Block, ...]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stack:
+    """Blocks below one another that share one place of a row."""
+
+    kind: ClassVar[str] = "stack"
     blocks: "tuple[Block, ...]"
 
 
@@ -171,17 +186,18 @@ class Hero:
     figure_note: str = ""
 
 
-Block = Text | Table | Figure | Row | Bullets | Commands | Facts | Fold | Cards | Hero
+Block = Text | Table | Figure | Row | Stack | Bullets | Commands | Facts | Fold | Cards | Hero
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """One part of the report."""
+    """One part of the report; `legend` explains drawings and follows the lead where there are any."""
 
     id: str
     title: str
     blocks: tuple[Block, ...]
     lead: str = ""
+    legend: str = ""
 
 
 def code(text: str) -> Cell:

@@ -31,7 +31,8 @@ __all__ = [
 DASH = "–"
 SHARES = ("accuracy", "balanced_accuracy", "precision", "recall", "f1", "ece")  # prefixes of names of shares
 ERRORS = ("log_loss", "brier", "ece", "rmse", "mae")
-STANDARD_UNITS = ("", "fraction", "ratio", "seconds", "ms", "bytes", "points")
+OWN_UNIT = ("rmse", "mae")  # metrics in the unit of the target
+STANDARD_UNITS = ("", "fraction", "ratio", "seconds", "ms", "bytes", "points", "target unit")
 FINE = 2000  # from this many validation examples on, a hundredth of a point can mean something
 LABELS = {
     "f1_macro": "macro F1",
@@ -154,7 +155,7 @@ def scale_for(metric: str, *, reference: Any = None, examples: int = 0, unit: st
         percent=percent,
         greater_is_better=metric not in ERRORS,
         decimals=decimals,
-        unit="" if percent or unit in STANDARD_UNITS else unit,
+        unit=unit if metric in OWN_UNIT and unit not in STANDARD_UNITS else "",
     )
 
 
@@ -216,8 +217,10 @@ def duration(value: Any) -> str:
     plain = number(value)
     if plain is None:
         return DASH
+    if 0 < plain < 0.01:
+        return "< 0.01 s"
     if plain < 10:
-        return f"{significant(plain, 2)} s"
+        return f"{plain:.1f} s" if plain >= 1 else f"{significant(plain, 2)} s"
     whole = round(plain)
     if whole < 60:
         return f"{whole} s"

@@ -15,6 +15,7 @@ from burnish.reporting.document import (
     Hero,
     Row,
     Section,
+    Stack,
     Table,
     Text,
 )
@@ -23,6 +24,7 @@ from burnish.reporting.view import View
 
 __all__ = ["render_markdown"]
 
+DRAWN = "*Drawn in report.html.*"
 SPECIAL = str.maketrans({c: f"\\{c}" for c in "\\`*_[]<>|#"} | {"\n": " ", "\r": " "})
 
 
@@ -42,7 +44,8 @@ def escape(text: Any) -> str:
 
 def _section(section: Section) -> str:
     lead = [escape(section.lead)] if section.lead else []
-    return "\n\n".join([f"## {escape(section.title)}", *lead, *(text for b in section.blocks if (text := _block(b)))])
+    texts = [text for block in section.blocks if (text := _block(block))] or [DRAWN]
+    return "\n\n".join([f"## {escape(section.title)}", *lead, *texts])
 
 
 def _block(block: Block) -> str:
@@ -51,6 +54,7 @@ def _block(block: Block) -> str:
         Table: _table,
         Figure: lambda b: "",
         Row: _inner,
+        Stack: _inner,
         Bullets: _bullets,
         Commands: _commands,
         Facts: lambda b: "\n".join(f"- {escape(name)}: {_cell(cell)}" for name, cell in b.items),
@@ -61,7 +65,7 @@ def _block(block: Block) -> str:
     return writers[type(block)](block)
 
 
-def _inner(block: Row | Fold) -> str:
+def _inner(block: Row | Stack | Fold) -> str:
     return "\n\n".join(text for b in block.blocks if (text := _block(b)))
 
 
@@ -81,8 +85,11 @@ def _cell(cell: Cell) -> str:
         text = "`" + cell.text.replace("|", "\\|").replace("\n", " ") + "`"
     else:
         text = escape(cell.text)
-    separator = ": " if "stack" in cell.tone and cell.text else " "
-    return f"{text}{separator}{escape(cell.detail)}" if cell.detail else text
+    if not cell.detail:
+        return text
+    if "stack" in cell.tone:
+        return f"{text}: {escape(cell.detail)}"
+    return f"{text} {escape(cell.detail)}" if cell.detail.startswith("[") else f"{text} ({escape(cell.detail)})"
 
 
 def _bullets(block: Bullets) -> str:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from burnish.reporting.format import bytes_text, estimate, label, milliseconds, number, ratio
-from burnish.reporting.shipping import latency, shipped
+from burnish.reporting.shipping import baseline_bytes, latency, shipped
 from burnish.reporting.view import View
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ __all__ = ["terminal_summary"]
 
 COLORS = {"good": "green", "warn": "yellow", "calm": "cyan"}
 MOST = 8  # techniques listed
+LONGEST = 40  # letters of a technique; the report has them whole
 
 
 def terminal_summary(report: dict[str, Any]) -> "Group":
@@ -23,7 +24,7 @@ def terminal_summary(report: dict[str, Any]) -> "Group":
     Example:
         >>> from rich.console import Console
         >>> Console().print(terminal_summary({}))  # doctest: +ELLIPSIS
-        Unfinished  The job has not reached its verdict...
+        No verdict yet  The job has not reached its verdict...
     """
     from rich.console import Group
 
@@ -53,7 +54,8 @@ def _grid(*headers: str) -> "Table":
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim", show_edge=False)
     for i, header in enumerate(headers):
-        table.add_column(header, justify="left" if i == 0 or header == "" else "right", no_wrap=True)
+        text = i == 0 or header == ""
+        table.add_column(header, justify="left" if text else "right", no_wrap=not text)
     return table
 
 
@@ -78,7 +80,7 @@ def _scores(view: View) -> "Table":
 
 def _cost_rows(view: View, table: "Table") -> None:
     export = view.mapping("export")
-    before = number(export.get("baseline_bytes")) or number(view.inner("baseline", "bytes"))
+    before = baseline_bytes(view)
     after = number(export.get("bytes"))
     if after:
         table.add_row("size", bytes_text(before), bytes_text(after), ratio(after / before) if before else "")
@@ -98,10 +100,14 @@ def _effects(view: View) -> "Table":
     for row in sorted(rows, key=lambda r: not r.get("in_recipe"))[:MOST]:
         name = ("● " if row.get("in_recipe") else "  ") + str(row.get("technique"))
         cells = [_bare_gain(view, row.get(key)) for key in ("at_recipe", "at_baseline")]
-        table.add_row(Text(name), *cells, Text(str(row.get("word") or "")))
+        table.add_row(Text(_shorten(name)), *cells, Text(str(row.get("word") or "")))
     if len(rows) > MOST:
         table.add_row(f"  and {len(rows) - MOST} more in the report", "", "", "")
     return table
+
+
+def _shorten(name: str) -> str:
+    return name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
 
 
 def _closing(view: View) -> list[Any]:

@@ -68,8 +68,12 @@ class View:
 
     @property
     def min_gain(self) -> float | None:
-        """The smallest gain that matters, from the recipe."""
-        return number(self.inner("recipe", "min_gain"))
+        """The smallest gain that matters; for metrics that are no shares the recipe gives it relative to the baseline."""
+        asked, scale = number(self.inner("recipe", "min_gain")), self.scale
+        if asked is None or scale.percent:
+            return asked
+        score = number(self.inner("baseline", "score"))
+        return None if score is None else asked * abs(score)
 
     @property
     def finished(self) -> bool:

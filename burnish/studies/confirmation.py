@@ -88,8 +88,10 @@ def decide(
         looks: Numbers of pairs at which to test; other numbers give `continue` without a test.
         min_gain: The smallest gain that matters, in the unit of the gains.
         alpha: One-sided error over all looks together.
-        example_se: For a fixed validation set: standard error over its examples (`example_error`). It then stands
-            beside the replicates' own spread, in place of the correction for overlapping splits.
+        example_se: Standard error over the examples (`example_error`). It then stands beside the replicates' own
+            spread, in place of the correction for overlapping splits. Needed for a fixed validation set, whose
+            examples the replicates share; for resampled splits it is sharper than the correction, above all when
+            validation is larger than training (`benchmarks/experiments/coverage.py`).
         unit: Unit of the gains, for the estimate.
 
     Raises:
@@ -123,7 +125,7 @@ def corrected_error(
     """Standard error of the mean of paired gains, and its degrees of freedom.
 
     Resampled splits: variance × (1/J + n_validation/n_train), J - 1 degrees (Nadeau and Bengio 2003).
-    Fixed validation set: replicates' variance / J plus the examples' variance; degrees after Satterthwaite.
+    With `example_se`: replicates' variance / J plus the examples' variance; degrees after Satterthwaite.
 
     Example:
         >>> error, dof = corrected_error(np.array([0.01, 0.02, 0.03]), 300, 100)
@@ -140,17 +142,27 @@ def corrected_error(
     return float(np.sqrt(total)), float(total**2 / (replicates**2 / (n - 1) + examples**2 / max(n_validation - 1, 1)))
 
 
-def example_error(gain_of: Callable[[Array], float], n: int, *, resamples: int = 1000, seed: int = 0) -> float:
-    """Bootstrap standard error over examples of a paired gain.
+def example_error(
+    rows: Sequence[Array], gain_of: Callable[[int, Array], float], *, resamples: int = 300, seed: int = 0
+) -> float:
+    """Bootstrap standard error over examples of the mean of paired gains.
+
+    An example that several splits validate on is drawn for all of them at once, so what they share is counted.
 
     Args:
-        gain_of: The mean gain over the replicates, computed on the given rows of the validation set.
-        n: Rows of the validation set.
+        rows: For each split the numbers, in the pool, of its validation examples.
+        gain_of: `(j, positions) -> gain` of split `j` on these positions of its validation set, some repeated.
         resamples: Number of bootstrap samples.
         seed: Of the resampling.
     """
     rng = np.random.default_rng(seed)
-    draws = [gain_of(rng.integers(0, n, n)) for _ in range(resamples)]
+    pool, places = np.unique(np.concatenate([np.asarray(part) for part in rows]), return_inverse=True)
+    where = np.split(places, np.cumsum([len(part) for part in rows])[:-1])
+    draws = []
+    for _ in range(resamples):
+        times = np.bincount(rng.integers(0, len(pool), len(pool)), minlength=len(pool))
+        positions = [np.repeat(np.arange(len(part)), times[part]) for part in where]
+        draws.append(np.mean([gain_of(j, drawn) for j, drawn in enumerate(positions) if len(drawn)]))
     return float(np.nanstd(draws, ddof=1))
 
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -25,7 +25,7 @@ from burnish.training.feed import batches, steps_per_epoch
 from burnish.training.optimizers import build_optimizer, multiplier, set_rate
 from burnish.training.seeds import seed_everything
 
-__all__ = ["Fitted", "device_for", "fit"]
+__all__ = ["Fitted", "Objective", "calibration_batches", "device_for", "fit"]
 
 State = dict[str, torch.Tensor]
 # (outputs, targets, inputs) -> loss to minimize
@@ -161,7 +161,7 @@ def _epoch(
                 nn.utils.clip_grad_norm_(network.parameters(), plan.clip)
             return loss
 
-        loss = float(optimizer.step(closure).detach())  # type: ignore[arg-type,union-attr]
+        loss = float(cast(torch.Tensor, optimizer.step(cast(Any, closure))).detach())
         if not np.isfinite(loss):
             return loss
         total += loss
@@ -224,7 +224,7 @@ def _finished(
     averaged = None
     if average and progress.status == "done":
         averaged = average.network(network)
-        reestimate_batch_norm(averaged, _calibration(data, plan.batch_size, place))
+        reestimate_batch_norm(averaged, calibration_batches(data, plan.batch_size, place))
     final = network
     if plan.stopping and progress.best is not None:
         final = copy.deepcopy(network)
@@ -244,7 +244,8 @@ def _finished(
     )
 
 
-def _calibration(data: Data, batch_size: int, place: torch.device) -> list[torch.Tensor]:
+def calibration_batches(data: Data, batch_size: int, place: torch.device) -> list[torch.Tensor]:
+    """Training inputs to estimate batch statistics on, as they are without augmentation."""
     rows = data.train.rows[:CALIBRATION_ROWS]
     size = max(batch_size, 2)
     parts = [rows[i : i + size] for i in range(0, len(rows), size)]

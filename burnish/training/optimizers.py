@@ -26,7 +26,7 @@ def build_optimizer(spec: Optimizer, model: nn.Module, freeze: tuple[str, ...] =
     groups = _groups(model, spec.weight_decay, freeze)
     if not groups:
         raise UsageError(
-            "no parameter is trainable: every one has requires_grad=False or is frozen; unfreeze at least the last layer"
+            "no parameter is trainable: every one has requires_grad=False or is frozen; unfreeze the last layer at least"
         )
     optimizer = _bare(spec, groups)
     for wrapper in spec.wrappers:
@@ -47,7 +47,8 @@ def _bare(spec: Optimizer, groups: Iterable[dict[str, Any]]) -> torch.optim.Opti
 
 
 def _groups(model: nn.Module, weight_decay: float, freeze: tuple[str, ...]) -> list[dict[str, Any]]:
-    decayed, spared = [], []
+    decayed: list[nn.Parameter] = []
+    spared: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         if any(name.startswith(prefix) for prefix in freeze):
             parameter.requires_grad_(False)

@@ -9,6 +9,7 @@ import copy
 import itertools
 import math
 from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -36,7 +37,9 @@ class RangeTest:
     suggestion: float
 
 
-def range_test(plan: Plan, *, seed: int = 0, data: Data | None = None, steps: int = 100, device: str = "auto") -> RangeTest:
+def range_test(
+    plan: Plan, *, seed: int = 0, data: Data | None = None, steps: int = 100, device: str = "auto"
+) -> RangeTest:
     """Run the range test of `plan`; nothing of it stays.
 
     Args:
@@ -80,4 +83,4 @@ def _step(
         loss.backward()
         return loss
 
-    return float(optimizer.step(closure).detach())  # type: ignore[arg-type,union-attr]
+    return float(cast(torch.Tensor, optimizer.step(cast(Any, closure))).detach())

@@ -21,7 +21,7 @@ class Case:
 
 
 CASES = {
-    "Activation": Case("Activation(name='gelu')", neutral="Activation(name='relu')"),  # the network's own
+    "Activation": Case("Activation(name='gelu')"),
     "Augment": Case("Augment(strength='strong')", neutral="Augment(strength='none')"),
     "BatchNorm": Case("BatchNorm()"),
     "Dropout": Case("Dropout(rate=0.2)", neutral="Dropout(rate=0.0)"),
@@ -37,6 +37,7 @@ CASES = {
 }
 
 NO_NEUTRAL = {
+    "Activation": "an activation has no strength, and the one the network has already is refused",
     "BatchNorm": "a layer that normalizes has no strength",
     "GroupNorm": "a layer that normalizes has no strength",
     "EarlyStopping": "however long the patience, the weights that stay are the best ones, not the last",

@@ -16,7 +16,7 @@ def test_a_clearly_best_epoch_is_chosen_by_both_halves() -> None:
     outputs = np.stack([rng.normal(size=(100, 2)) + k * np.eye(2)[targets] for k in (0, 4, 1)])
     chosen = crossfit_best_epoch(outputs, targets, TASK)
     assert (chosen["epoch"], chosen["epochs"]) == (1, [1, 1])
-    assert chosen["scores"] == chosen["naive"]
+    assert chosen["metrics"] == chosen["naive"]
 
 
 def test_equal_epochs_look_better_only_when_scored_where_they_were_chosen() -> None:
@@ -27,7 +27,7 @@ def test_equal_epochs_look_better_only_when_scored_where_they_were_chosen() -> N
         outputs = rng.normal(size=(20, 200, 2)) + np.eye(2)[targets]
         chosen = crossfit_best_epoch(outputs, targets, TASK, seed=repeat)
         naive.append(chosen["naive"]["accuracy"])
-        fair.append(chosen["scores"]["accuracy"])
+        fair.append(chosen["metrics"]["accuracy"])
     truth = 0.760  # Phi(1 / sqrt 2)
     assert np.mean(fair) == pytest.approx(truth, abs=0.015)
     assert np.mean(naive) > truth + 0.03
@@ -44,7 +44,7 @@ def test_epochs_that_are_not_numbers_are_never_best() -> None:
     outputs = np.stack([np.full((20, 1), np.nan), targets[:, None] + 1])
     chosen = crossfit_best_epoch(outputs, targets[:, None], Regression())
     assert chosen["epoch"] == 1
-    assert chosen["scores"]["rmse"] == pytest.approx(1)
+    assert chosen["metrics"]["rmse"] == pytest.approx(1)
 
 
 def test_halves_are_stratified_and_complete() -> None:

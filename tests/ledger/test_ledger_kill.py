@@ -75,7 +75,7 @@ def test_two_writers_of_the_same_job_agree(tmp_path):
     ledger = Ledger(tmp_path)
     end = time.monotonic() + 30
     while not ledger.has_run("r0030"):
-        assert time.monotonic() < end
+        assert time.monotonic() < end, "waited in vain"
         assert ledger.open({"seed": 1}) is True  # sweeping beside two writers does no harm
         time.sleep(0.01)
     for writer in (first, second):

@@ -283,10 +283,11 @@ def digits_search(ledger: Ledger) -> None:
     )
     failed = run(12, "screen", 0.0, status="diverged", scores={}, train_scores={}, error="loss became NaN in epoch 3")
     put_runs(ledger, [failed])
+    put(ledger, "screen", 47.0)
     put(
         ledger,
-        "screen",
-        48.0,
+        "analyse",
+        1.0,
         screening={
             "runs": 12,
             "sigma": 0.0058,
@@ -382,7 +383,7 @@ def ladder() -> list[CompressionStep]:
 def frontier(baseline: float = 0.9507) -> list[dict[str, Any]]:
     start = {"step": "baseline", "score": baseline, "latency_ms": 0.091, "bytes": 78_900}
     first = {"step": "as trained", "score": 0.9743, "latency_ms": 0.112, "bytes": 80_100}
-    rows = [{**start, "accepted": True, "on_frontier": False}, {**first, "accepted": True, "on_frontier": True}]
+    rows = [{**start, "accepted": True, "on_frontier": False}, {**first, "accepted": True, "on_frontier": False}]
     for item in ladder():
         rows.append(
             {
@@ -391,7 +392,7 @@ def frontier(baseline: float = 0.9507) -> list[dict[str, Any]]:
                 "latency_ms": item.latency_ms,
                 "bytes": item.bytes,
                 "accepted": item.accepted,
-                "on_frontier": item.step != "fold batch norm",
+                "on_frontier": item.accepted,
             }
         )
     return rows
@@ -431,6 +432,7 @@ def digits_finish(ledger: Ledger, classes: tuple[str, ...] = DIGITS) -> None:
         "finish",
         8.0,
         readouts=readouts,
+        shipped=RECIPE,
         curves={"baseline": curve(20, 0.951, 0.17, "accuracy", 1), "winner": curve(20, 0.974, 0.14, "accuracy", 2)},
         quality={
             "before": side(0.9514, 5),
@@ -502,7 +504,7 @@ def digits_verdict(ledger: Ledger) -> None:
 def reproduce() -> dict[str, Any]:
     return {
         "command": "burnish run --data digits --seed 0 --budget standard --out runs/demo",
-        "python": "import burnish as bu",
+        "python": "import burnish as bu\nbu.run(data='digits', seed=0, budget='standard')",
         "seed": 0,
         "plan_key": "9f0c1b7d22aa4e01",
         "fingerprint": "5a1d2c9be0f34711",
@@ -533,7 +535,14 @@ def nothing_to_gain(root: Path) -> Ledger:
     ledger = digits_start(root)
     digits_baseline(ledger)
     digits_search(ledger)
-    put(ledger, "confirm", 0.0, confirmation={"skipped": "no candidate beat the baseline on the same splits"})
+    none = {
+        "arms": [],
+        "splits": [],
+        "difference": None,
+        "verdict": "NOTHING_TO_GAIN",
+        "note": "no candidate beat the baseline on the fresh splits of the re-run",
+    }
+    put(ledger, "confirm", 0.0, confirmation=none)
     readouts = [
         {"technique": "EMA(decay=0.99)", "gain": est(-0.001, 0.004, 700), "accepted": False, "reason": "unclear"}
     ]
@@ -541,14 +550,15 @@ def nothing_to_gain(root: Path) -> Ledger:
     skipped = {"skipped": "not asked for"}
     put(ledger, "compress", 0.0, compression=skipped, frontier=skipped)
     said = Verdict(case="no_gain", text="Too little data is to blame, not the structure.", next=("collect more data",))
-    put(ledger, "verdict", 0.1, verdict=said, reproduce=reproduce())
+    headline = {"word": "NOTHING_TO_GAIN", "metric": "accuracy", "ships": []}
+    put(ledger, "verdict", 0.1, verdict={**to_json(said), "headline": headline}, reproduce=reproduce())
     return ledger
 
 
 def regression(root: Path) -> Ledger:
     """Prices in dollars: root mean squared error, smaller is better, no classes."""
     ledger = Ledger(root)
-    ledger.open({"network": "mlp", "data": "houses.csv", "seed": 1, "min_gain": 200.0})
+    ledger.open({"network": "mlp", "data": "houses.csv", "seed": 1, "min_gain": 0.005})
     task = {"kind": "regression", "columns": ["price"], "metric": "rmse", "greater_is_better": False}
     data = {"name": "houses.csv", "modality": "table", "train": 8000, "validation": 2000, "test": 2500}
     prepare(ledger, task, {**data, "input_shape": [23], "scheme": "fixed", "notes": [], "fingerprint": "77aa"})
@@ -578,7 +588,8 @@ def regression(root: Path) -> Ledger:
     put_runs(ledger, [run(i, "pilot", s, "rmse") for i, s in enumerate((48_410.0, 47_900.0, 48_690.0, 47_850.0))])
     put(ledger, "diagnose", 5.0, diagnosis=[to_json(f) for f in findings()[2:]])
     screening = {"runs": 12, "sigma": 395.0, "metric": "rmse", "factors": FACTORS, "design": "Plackett-Burman 12"}
-    put(ledger, "screen", 160.0, screening={**screening, "effects": gains(unit, 50_000.0), "collapsed": []})
+    put(ledger, "screen", 160.0)
+    put(ledger, "analyse", 0.4, screening={**screening, "effects": gains(unit, 50_000.0), "collapsed": []})
     before, after = [48_300.0, 47_950.0, 48_520.0], [46_900.0, 46_800.0, 46_650.0]
     difference = est(1473.0, 870.0, 3, "splits", unit=unit)
     arms = [{"name": "baseline", "plan": [], "scores": before}, {"name": "recipe", "plan": RECIPE[:1], "scores": after}]

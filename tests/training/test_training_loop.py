@@ -43,15 +43,15 @@ def test_the_result_does_not_depend_on_global_random_state(plan: Plan) -> None:
 def test_an_interrupted_training_goes_on_bit_for_bit(plan: Plan, tmp_path) -> None:
     whole = fit(plan, seed=3, shadow=Averaging(decay=0.9))
 
-    class Killed(Exception):
+    class KilledError(Exception):
         pass
 
     def kill(line: dict) -> None:
         if line["epoch"] == 3:
-            raise Killed
+            raise KilledError
 
     file = tmp_path / "state.pt"
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         fit(plan, seed=3, shadow=Averaging(decay=0.9), checkpoint=file, on_epoch=kill)
     assert file.exists()
     resumed = fit(plan, seed=3, shadow=Averaging(decay=0.9), checkpoint=file)

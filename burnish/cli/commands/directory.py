@@ -3,7 +3,8 @@
 from collections import Counter
 from typing import Any
 
-from burnish.cli.options import Asked, RunDirectory, takes
+from burnish.cli.asked import Asked
+from burnish.cli.options import RunDirectory, takes
 from burnish.cli.output import show
 from burnish.cli.view import clock
 

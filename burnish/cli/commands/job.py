@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from burnish.cli.options import Asked, Network, takes
+from burnish.cli.asked import Asked, default_out
+from burnish.cli.options import Network, takes
 from burnish.cli.output import show
 from burnish.cli.view import watching
 from burnish.errors import UsageError
@@ -20,9 +21,10 @@ def run(asked: Asked, network: Network = None) -> None:
     NETWORK may also be a recipe.yaml. The same command in the same --out goes on where it stopped.
     """
     recipe, out = asked.job(network)
+    out = out or default_out(recipe)
     from burnish.pipeline.main_job import run as run_job
 
-    with watching(json=asked.json, quiet=asked.quiet) as observer:
+    with watching(json=asked.json, quiet=asked.quiet, kept=out) as observer:
         report = run_job(recipe, out=out, observer=observer)
     show(asked, report, None if asked.json else _summary(report))
     if not asked.json:
@@ -39,10 +41,9 @@ def study(
     recipe, out = asked.job(network)
     from burnish.pipeline.commands import study as run_study
 
-    with watching(json=asked.json, quiet=asked.quiet) as observer:
+    with watching(json=asked.json, quiet=asked.quiet, kept=out) as observer:
         result = run_study(recipe, out=out, dry_run=dry_run, observer=observer)
-    lines = result.get("lines")
-    show(asked, result, None if asked.json else lines if lines is not None else _summary(result))
+    show(asked, result, None if asked.json or dry_run else _summary(result))
 
 
 @takes()

@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from burnish.cli.options import Asked, Network, takes
+from burnish.cli.asked import Asked
+from burnish.cli.options import Network, takes
 from burnish.cli.output import show, table
 from burnish.cli.view import watching
 
@@ -14,7 +15,7 @@ __all__ = ["diagnose", "inspect", "techniques"]
 @takes("Data", "Training", "Job")
 def inspect(asked: Asked, network: Network = None) -> None:
     """List the layers of a network with shapes, parameters and operations."""
-    recipe = asked.recipe(network)
+    recipe, _ = asked.job(network, **({"data": None} if network else {}))
     from burnish.pipeline.commands import inspect_network
 
     with watching(json=asked.json, quiet=True):
@@ -22,18 +23,18 @@ def inspect(asked: Asked, network: Network = None) -> None:
     show(asked, inspection.to_json() if asked.json else None, str(inspection))
 
 
-@takes("Data", "Training", "Job")
+@takes("Data", "Training", "Job", out=True)
 def diagnose(
     asked: Asked,
     network: Network = None,
     quick: Annotated[bool, typer.Option("--quick", help="Only what needs no training.")] = False,
 ) -> None:
     """Say what limits a network, with the evidence, and what to try."""
-    recipe = asked.recipe(network)
+    recipe, out = asked.job(network)
     from burnish.pipeline.commands import diagnose as find
 
-    with watching(json=asked.json, quiet=asked.quiet):
-        findings = find(recipe, quick=quick)
+    with watching(json=asked.json, quiet=asked.quiet, kept=out) as observer:
+        findings = find(recipe, quick=quick, out=out, observer=observer)
     counts = {state: sum(f.state == state for f in findings) for state in ("fires", "clear", "cannot tell")}
     last = ", ".join(f"{count} {state}" for state, count in counts.items())
     show(asked, {"findings": findings, "counts": counts}, [*map(str, findings), f"{len(findings)} rules: {last}"])

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from burnish.cli.options import Asked, Network, takes
+from burnish.cli.asked import Asked
+from burnish.cli.options import Network, takes
 from burnish.cli.output import percent, show, table
 from burnish.cli.view import watching
 from burnish.errors import UsageError
@@ -14,19 +15,19 @@ from burnish.errors import UsageError
 __all__ = ["compare", "train"]
 
 
-@takes("Data", "Training", "Job")
+@takes("Data", "Training", "Job", out=True)
 def train(
     asked: Asked,
     network: Network = None,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Trainings, each with its own seed and split.")] = 3,
 ) -> None:
     """Train a network, with techniques or without, and print scores with intervals."""
-    recipe = asked.recipe(network)
+    recipe, out = asked.job(network)
     from burnish.pipeline.commands import train as train_plans
     from burnish.pipeline.stages.pilot import score_estimate, usable
 
-    with watching(json=asked.json, quiet=asked.quiet) as observer:
-        runs = train_plans(recipe, seeds=seeds, observer=observer)
+    with watching(json=asked.json, quiet=asked.quiet, kept=out) as observer:
+        runs = train_plans(recipe, seeds=seeds, out=out, observer=observer)
     plans = [
         {"techniques": list(key), "score": score_estimate(usable(list(group)))}
         for key, group in itertools.groupby(runs, key=lambda run: run.techniques)
@@ -39,7 +40,7 @@ def train(
     show(asked, None, [f"{_names(plan['techniques'])}: {metric} {plan['score'] or 'no score'}" for plan in plans])
 
 
-@takes("Data", "Training", "Job")
+@takes("Data", "Training", "Job", out=True)
 def compare(
     asked: Asked,
     what: Annotated[
@@ -56,13 +57,13 @@ def compare(
         return
     if len(given) > 2:
         raise UsageError(f"compare takes two run directories or one network, got {len(given)}: {' '.join(given)}")
-    recipe = asked.recipe(given[0] if given else None)
+    recipe, out = asked.job(given[0] if given else None)
     if not recipe.techniques:
         raise UsageError('nothing to compare: name two run directories, or a technique: --with "Dropout(rate=0.2)"')
     from burnish.pipeline.commands import compare_technique
 
-    with watching(json=asked.json, quiet=asked.quiet) as observer:
-        comparison = compare_technique(recipe, observer=observer)
+    with watching(json=asked.json, quiet=asked.quiet, kept=out) as observer:
+        comparison = compare_technique(recipe, out=out, observer=observer)
     show(asked, comparison, str(comparison))
 
 

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from burnish.cli.options import Asked, RunDirectory, takes
+from burnish.cli.asked import Asked
+from burnish.cli.options import RunDirectory, takes
 from burnish.cli.output import percent, show, table
 from burnish.cli.view import watching
 from burnish.errors import UsageError
@@ -31,9 +32,11 @@ def compress(
     """Prune, quantize and distill the network of a run; exit 3 when the requirement cannot be met."""
     from burnish.pipeline.commands import compress as shrink
 
-    with watching(json=asked.json, quiet=asked.quiet) as observer:
+    with watching(json=asked.json, quiet=asked.quiet, kept=run) as observer:
         result = shrink(run, require=require, max_drop=max_drop, observer=observer)
-    show(asked, result, None if asked.json else table(STEP_HEAD, map(_step, result["compression"])))
+    show(asked, result, None if asked.json else table(STEP_HEAD, map(_step, result["steps"])))
+    if not asked.json:
+        print(f"chosen: {result['chosen']}, written to {result['path']}")
 
 
 @takes()
@@ -46,7 +49,7 @@ def export(
     from burnish.pipeline.commands import export as write_model
 
     with watching(json=asked.json, quiet=True):
-        result = write_model(run, path)
+        result = write_model(run, path or Path(f"{run.resolve().name}.onnx"))
     show(asked, result, [f"{key}: {value}" for key, value in result.items()])
 
 

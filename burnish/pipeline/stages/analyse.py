@@ -42,7 +42,9 @@ def analyse(work: Work) -> dict[str, Any]:
         contrasts=None if data.collapsed.any() else contrasts(data.recipes(), data.z, pilot_z=data.pilot_z),
         time_ratios=ratio_effects(data.recipes(), _costs(data, "train_seconds")),
         size_ratios=ratio_effects(data.recipes(), _costs(data, "bytes")),
-        flags={j: f"collapses when on (p = {p:.2g})" for j, p in collapse_partners(data.recipes(), data.collapsed).items()},
+        flags={
+            j: f"collapses when on (p = {p:.2g})" for j, p in collapse_partners(data.recipes(), data.collapsed).items()
+        },
     )
     section = shared | {"effects": found, "sigma": posterior.sigma, "note": _note(data)}
     return {"report": {"screening": to_json(section)}}
@@ -81,7 +83,7 @@ def _costs(data: Screened, name: str) -> list[float]:
 def _note(data: Screened) -> str:
     if data.collapsed.any():
         return (
-            f"{int(data.collapsed.sum())} of {len(data.runs)} runs collapsed and were clipped; averages over the design "
-            "mean nothing then and are not shown"
+            f"{int(data.collapsed.sum())} of {len(data.runs)} runs collapsed and were clipped; averages over the "
+            "design mean nothing then and are not shown"
         )
     return ""

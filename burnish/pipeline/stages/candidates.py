@@ -24,7 +24,7 @@ def rerun(work: Work) -> dict[str, Any]:
     proposals = _proposals(work)
     start = work.stage("screen")["start"]
     names = work.stage("screen")["factors"]
-    recipes = [("baseline", [])]
+    recipes: list[tuple[str, list[str]]] = [("baseline", [])]
     if start:
         recipes.append(("stable start", start))
     recipes += [(c.why, start + [n for n, on in zip(names, c.recipe, strict=True) if on]) for c in proposals]
@@ -32,7 +32,15 @@ def rerun(work: Work) -> dict[str, Any]:
         return {"runs": [], "winner": [], "beaten": False, "report": {"candidates": []}}
     splits = range(FIRST_SPLIT, FIRST_SPLIT + work.budget.candidate_splits)
     specs = [
-        spec("candidates", 10 * i + j, base=work.base, techniques=techniques, split=s, seed=work.recipe.seed + s, name=name)
+        spec(
+            "candidates",
+            10 * i + j,
+            base=work.base,
+            techniques=techniques,
+            split=s,
+            seed=work.recipe.seed + s,
+            name=name,
+        )
         for i, (name, techniques) in enumerate(recipes)
         for j, s in enumerate(splits)
     ]
@@ -58,15 +66,13 @@ def _proposals(work: Work) -> list[Candidate]:
     data = screened(work)
     if np.isfinite(data.z).sum() + len(data.pilot_z) < 3:
         return []
-    posterior = fit(
-        data.recipes(), data.z, data.design.blocks, pilot_z=data.pilot_z, pilot_blocks=data.pilot_blocks
-    )
+    posterior = fit(data.recipes(), data.z, data.design.blocks, pilot_z=data.pilot_z, pilot_blocks=data.pilot_blocks)
     plan = plan_from_base(work.plan, work.base, stage["start"])
 
     def feasible(recipe: tuple[bool, ...]) -> bool:
         return applied(plan, [n for n, on in zip(data.names, recipe, strict=True) if on]) is not None
 
-    # Conflicts do not depend on the network's size, so pairs decide; trying all 2^k recipes would build as many networks.
+    # Pairs decide: trying all 2^k recipes would build as many networks.
     pairs_ok = _pairs(feasible, len(data.names))
     return candidates(
         posterior,
@@ -79,6 +85,7 @@ def _proposals(work: Work) -> list[Candidate]:
 
 def _pairs(feasible: Any, k: int) -> list[tuple[int, int]]:
     """Pairs of techniques that cannot stand together."""
+
     def only(*on: int) -> tuple[bool, ...]:
         return tuple(i in on for i in range(k))
 

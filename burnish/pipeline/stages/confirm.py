@@ -10,7 +10,15 @@ from burnish.evaluation.paired import paired_splits
 from burnish.pipeline.running import spec
 from burnish.pipeline.work import Work
 from burnish.records import Run, to_json
-from burnish.studies.confirmation import CONFIRMED, CONTINUE, EQUIVALENT, Decision, decide, example_error, nothing_to_gain
+from burnish.studies.confirmation import (
+    CONFIRMED,
+    CONTINUE,
+    EQUIVALENT,
+    Decision,
+    decide,
+    example_error,
+    nothing_to_gain,
+)
 
 __all__ = ["confirm", "confirmed_pairs", "cost_ratio"]
 
@@ -24,8 +32,20 @@ def confirm(work: Work) -> dict[str, Any]:
     recipe = work.stage("candidates")["winner"]
     if not work.stage("candidates")["beaten"]:
         decision = nothing_to_gain("no candidate beat the baseline on the fresh splits of the re-run")
-        section = {"arms": [], "splits": [], "difference": None, "verdict": decision.verdict, "note": decision.note}
-        return {"runs": [], "verdict": decision.verdict, "ships": [], "difference": None, "report": {"confirmation": section}}
+        section: dict[str, Any] = {
+            "arms": [],
+            "splits": [],
+            "difference": None,
+            "verdict": decision.verdict,
+            "note": decision.note,
+        }
+        return {
+            "runs": [],
+            "verdict": decision.verdict,
+            "ships": [],
+            "difference": None,
+            "report": {"confirmation": section},
+        }
     pairs, looks, decision = confirmed_pairs(work, [], recipe, looks=work.budget.looks)
     ships = _ships(decision, pairs, recipe)
     work.note(f"{decision.verdict}: {decision.note}; gain {decision.estimate}")
@@ -34,7 +54,7 @@ def confirm(work: Work) -> dict[str, Any]:
         "verdict": decision.verdict,
         "difference": to_json(decision.estimate),
         "ships": ships,
-        "report": {"confirmation": section(work, pairs, recipe, looks, decision)},
+        "report": {"confirmation": confirmation_section(work, pairs, recipe, looks, decision)},
     }
 
 
@@ -108,7 +128,11 @@ def _ships(decision: Decision, pairs: Pairs, recipe: list[str]) -> list[str]:
     """The recipe when confirmed; of equals the cheaper one; else the baseline."""
     if decision.verdict == CONFIRMED:
         return recipe
-    if decision.verdict == EQUIVALENT and (cost_ratio(pairs, "train_seconds") or 1) < 0.95 and (cost_ratio(pairs, "bytes") or 1) <= 1:
+    if (
+        decision.verdict == EQUIVALENT
+        and (cost_ratio(pairs, "train_seconds") or 1) < 0.95
+        and (cost_ratio(pairs, "bytes") or 1) <= 1
+    ):
         return recipe
     return []
 
@@ -123,7 +147,7 @@ def cost_ratio(pairs: Pairs, name: str) -> float | None:
     return math.exp(float(np.mean(logs))) if logs else None
 
 
-def section(
+def confirmation_section(
     work: Work, pairs: Pairs, recipe: list[str], looks: list[dict[str, Any]], decision: Decision
 ) -> dict[str, Any]:
     """The confirmation as the report shows it."""

@@ -68,5 +68,3 @@ def _judge(work: Work, name: str, runs: list[Run]) -> dict[str, Any]:
     accepted = (estimate.low or 0.0) > 0
     reason = "lower 95 % bound above zero" if accepted else "lower 95 % bound not above zero"
     return {"technique": technique, "gain": estimate, "accepted": accepted, "reason": reason}
-
-

@@ -17,7 +17,7 @@ __all__ = ["gate", "spread"]
 
 
 def gate(work: Work) -> dict[str, Any]:
-    """Choose the normalization for the screen; start the screen from the best stable level if the baseline collapses."""
+    """Choose the normalization for the screen; if the baseline collapses, start from the best stable level."""
     plan = plan_from_base(work.plan, work.base, [])
     tried = norms(plan, work.recipe.only)
     if not work.recipe.only:
@@ -54,7 +54,12 @@ def gate(work: Work) -> dict[str, Any]:
 
 def _row(work: Work, text: str, run: Run) -> dict[str, Any]:
     collapsed = _collapsed(work, run)
-    return {"technique": text, "score": run.score, "collapsed": collapsed, "word": "collapses" if collapsed else "stable"}
+    return {
+        "technique": text,
+        "score": run.score,
+        "collapsed": collapsed,
+        "word": "collapses" if collapsed else "stable",
+    }
 
 
 def _collapsed(work: Work, run: Run) -> bool:

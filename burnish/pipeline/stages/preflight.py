@@ -18,7 +18,7 @@ def preflight(work: Work) -> dict[str, Any]:
     with threads_set(work.threads):
         findings = checks(plan)
         untouched = None
-        if plan.model.trained:  # type: ignore[union-attr]
+        if plan.source.trained:
             outputs = predict(plan.build(0), data.validation, data.preparation)
             untouched = data.task.primary(data.task.decode(outputs), data.validation.targets)
             work.note(f"the network as it came: {data.task.primary.name} {untouched:.4g} on validation")

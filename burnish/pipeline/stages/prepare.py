@@ -28,8 +28,8 @@ def prepare(work: Work) -> dict[str, Any]:
     lines = _price(work, seconds_per_step, inspection.bytes)
     work.observer({"event": "plan", "lines": lines})
     network = {
-        "name": work.plan.model.name,  # type: ignore[union-attr]
-        "trained": work.plan.model.trained,  # type: ignore[union-attr]
+        "name": work.plan.source.name,
+        "trained": work.plan.source.trained,
         "parameters": inspection.parameters,
         "operations": inspection.operations,
         "bytes": inspection.bytes,
@@ -104,7 +104,7 @@ def _step_seconds(work: Work, steps: int = 5) -> float:
         loss = loss_function(network(x), y)
         if not torch.isfinite(loss):
             raise UsageError(
-                f"the loss of the fresh network is {float(loss)}; check the network's initialization and the inputs' range"
+                f"the loss of the fresh network is {float(loss)}; check its initialization and the inputs' range"
             )
         loss.backward()
         optimizer.step()
@@ -127,9 +127,9 @@ def _price(work: Work, seconds_per_step: float, size: int) -> list[str]:
     disk = (2 * max(runs["confirm"], 1) + 6) * size + total * len(data.validation_rows) * data.task.outputs * 8
     return [
         f"data: {data.name}, {data.modality}, {data.task.kind} with {data.task.outputs} outputs; "
-        f"{len(data.train_rows)} training, {len(data.validation_rows)} validation, {data.test_size} sealed test examples",
+        f"{len(data.train_rows)} training, {len(data.validation_rows)} validation, {data.test_size} sealed test rows",
         *(f"note: {text}" for text in data.notes),
-        f"network: {work.plan.model.name}, {size:,} bytes of weights",  # type: ignore[union-attr]
+        f"network: {work.plan.source.name}, {size:,} bytes of weights",
         "stages: " + ", ".join(f"{name} {count}" for name, count in runs.items()) + f" (at most {total} runs)",
         f"price: {per_epoch:.2g} s an epoch before validation; about {max(minutes, 0.1):.2g} min at {epochs} epochs "
         f"with {work.workers} workers; up to {disk / 2**20:.0f} MB on disk, "

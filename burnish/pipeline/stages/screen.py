@@ -26,7 +26,14 @@ def screen(work: Work) -> dict[str, Any]:
     names = found.usable
     if not names:
         note = "no technique applies to this network and task"
-        return {"runs": [], "factors": [], "start": gate["start"], "not_tried": found.not_tried, "note": note, "report": {}}
+        return {
+            "runs": [],
+            "factors": [],
+            "start": gate["start"],
+            "not_tried": found.not_tried,
+            "note": note,
+            "report": {},
+        }
     design = design_of(work, names)
     specs = [
         spec(

@@ -74,7 +74,7 @@ def _generalization(work: Work, test_predictions: Array, test_targets: Array) ->
         (_predictions(work, "model.onnx", train), train.targets),
         (_predictions(work, "model.onnx", validation), validation.targets),
         test=(test_predictions, test_targets),
-    )  # type: ignore[return-value]
+    )
 
 
 def _write_predictions(work: Work, test: Split, before: Array, after: Array) -> None:
@@ -88,7 +88,12 @@ def _write_predictions(work: Work, test: Split, before: Array, after: Array) -> 
     data = work.data
     validation = data.validation
     parts = [
-        _frame(work, "validation", validation.targets, *(_predictions(work, n, validation) for n in ("baseline.onnx", "model.onnx"))),
+        _frame(
+            work,
+            "validation",
+            validation.targets,
+            *(_predictions(work, n, validation) for n in ("baseline.onnx", "model.onnx")),
+        ),
         _frame(work, "test", test.targets, before, after),
     ]
     buffer = io.BytesIO()

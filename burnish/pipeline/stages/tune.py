@@ -59,9 +59,11 @@ def _settled(
     budget, cuts = fit_to_time(work.asked, seconds, work.workers)
     base["rows"], base["epochs"] = budget.rows, max(round(base["epochs"] * budget.epochs), 1)
     budget = replace(budget, rows=1.0, epochs=1.0)
+    minutes = budget.time(seconds, work.workers) / 60
     work.note(
-        f"baseline: {base['optimizer']}, rate {base['lr']:.2g}, {base['epochs']} epochs, batches of {base['batch_size']}; "
-        f"about {seconds:.2g} s a run, {budget.time(seconds, work.workers) / 60:.2g} min for the {budget.runs} runs ahead at most"
+        f"baseline: {base['optimizer']}, rate {base['lr']:.2g}, {base['epochs']} epochs, "
+        f"batches of {base['batch_size']}; about {seconds:.2g} s a run, {minutes:.2g} min for the {budget.runs} runs "
+        "ahead at most"
     )
     for cut in cuts:
         work.note(f"to keep to {work.asked.name}: {cut}")

@@ -58,7 +58,7 @@ def _text(work: Work, case: str, outcome: str, test: dict[str, Any], fires: list
         recipe = ", ".join(work.stage("confirm")["ships"])
         gained = (
             f"The recipe [{recipe}] is better than the baseline on fresh splits and seeds: gain in {primary} "
-            f"{difference['value']:+.4g} [{difference['low']:.4g}, {difference['high']:.4g}] over {difference['n']} pairs. "
+            f"{difference['value']:+.4g} [{difference['low']:.4g}, {difference['high']:.4g}], {difference['n']} pairs. "
         )
         more = {
             "good": "What is left is small or within the noise of the test set: go deeper, or compress further.",
@@ -67,13 +67,15 @@ def _text(work: Work, case: str, outcome: str, test: dict[str, Any], fires: list
         }
         return gained + more[case]
     reasons = {
-        "EQUIVALENT": "The best recipe and the baseline are equal within the smallest gain that matters; the cheaper one ships.",
+        "EQUIVALENT": "Best recipe and baseline are equal within the smallest gain that matters; the cheaper ships.",
         "UNRESOLVED": "The best recipe looked better, but these data cannot prove it; the baseline ships.",
         "NOTHING_TO_GAIN": "No recipe beat the baseline on fresh splits; the baseline ships.",
     }
     culprits = [CULPRITS[f["rule"]] for f in fires if f["rule"] in CULPRITS]
-    blame = f" What limits it most by the measurements: {'; '.join(culprits[:2])}." if culprits else (
-        " The measurements name no single culprit: the techniques at hand are not what this network lacks."
+    blame = (
+        f" What limits it most by the measurements: {'; '.join(culprits[:2])}."
+        if culprits
+        else (" The measurements name no single culprit: the techniques at hand are not what this network lacks.")
     )
     return reasons.get(outcome, "") + blame
 

@@ -9,6 +9,7 @@ __all__ = ["LARGEST", "confusion_map"]
 LARGEST = 60  # classes a map is drawn for
 WITH_NUMBERS = 24
 LETTER = 6.4
+FEW = 0.1  # a share of mistakes below this is never drawn in the full color
 
 
 def confusion_map(matrix: list[list[int]], names: list[str], *, title: str) -> Markup:
@@ -18,7 +19,8 @@ def confusion_map(matrix: list[list[int]], names: list[str], *, title: str) -> M
     short = [_shorten(name) for name in names]
     margin = 12 + LETTER * max((len(name) for name in short), default=1)
     top = 30 + (LETTER * max((len(name) for name in short), default=1) if _upright(short) else 12)
-    peak = max((row[j] / max(sum(row), 1) for i, row in enumerate(matrix) for j in range(size) if i != j), default=0)
+    found = max((row[j] / max(sum(row), 1) for i, row in enumerate(matrix) for j in range(size) if i != j), default=0)
+    peak = max(found, FEW)
     parts = [tag("title", title), tag("text", "predicted", x=margin, y=12, class_="name")]
     for i, name in enumerate(short):
         parts.append(_row_name(name, margin, top + (i + 0.5) * cell))

@@ -18,7 +18,7 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """One model: `x` cost, `y` score with the ends of its interval, where there is one."""
+    """One model: `x` cost, `y` score with the ends of its interval; `reference` is what it started from."""
 
     name: str
     x: float
@@ -26,7 +26,7 @@ class Point:
     low: float | None = None
     high: float | None = None
     accepted: bool = True
-    on_frontier: bool = False
+    reference: bool = False
     title: str = ""
 
 
@@ -55,7 +55,7 @@ def scatter(
         x_text=lambda v, ticks: x_text(v),
         y_text=lambda v, ticks: tick_text(v, ticks, factor=factor),
     )
-    parts = [grid, _limit(limit, x, x_text), _frontier(drawn, x, y)]
+    parts = [grid, _limit(limit, x, x_text), _frontier(drawn, x, y, sign=1 if greater_is_better else -1)]
     parts += [_point(p, x, y) for p in drawn]
     parts.append(_labels(drawn, x, y))
     return panel(*parts, title=f"{y_name} against {x_name}")
@@ -74,8 +74,12 @@ def _limit(limit: float | None, x: Axis, x_text: Callable[[float], str]) -> Mark
     )
 
 
-def _frontier(points: list[Point], x: Axis, y: Axis) -> Markup:
-    best = sorted((p for p in points if p.on_frontier), key=lambda p: p.x)
+def _frontier(points: list[Point], x: Axis, y: Axis, *, sign: int) -> Markup:
+    """A line through the accepted points that no other one beats in cost and score."""
+    best: list[Point] = []
+    for p in sorted((p for p in points if p.accepted), key=lambda p: (p.x, -sign * p.y)):
+        if not best or sign * p.y > sign * best[-1].y:
+            best.append(p)
     line = " ".join(f"{x(p.x):.1f},{y(p.y):.1f}" for p in best)
     return tag("polyline", points=line, class_="frontier") if len(best) > 1 else Markup("")
 
@@ -85,14 +89,15 @@ def _point(p: Point, x: Axis, y: Axis) -> Markup:
     if p.low is not None and p.high is not None:
         parts.append(tag("line", x1=x(p.x), x2=x(p.x), y1=y(p.low), y2=y(p.high), class_="span"))
     parts.append(tag("circle", cx=x(p.x), cy=y(p.y), r=4.5, class_="dot" if p.accepted else "ring"))
-    return tag("g", *parts, class_="m-after" if p.accepted else "m-before")
+    return tag("g", *parts, class_="m-before" if p.reference else "m-after" if p.accepted else "m-bad")
 
 
 def _labels(points: list[Point], x: Axis, y: Axis) -> Markup:
     """Names beside the points, each at the first place that is free; a name without a place is left to its tooltip."""
     taken: list[Box] = [(x(p.x) - 5, y(p.y) - 5, x(p.x) + 5, y(p.y) + 5) for p in points]
+    taken += [(x(p.x) - 2, y(p.high), x(p.x) + 2, y(p.low)) for p in points if p.low is not None and p.high is not None]
     parts = []
-    for p in sorted(points, key=lambda p: (not p.on_frontier, p.x)):
+    for p in sorted(points, key=lambda p: (not p.accepted, p.x)):
         for left, base in _places(p.name, x(p.x), y(p.y)):
             box = (left, base - 9, left + LETTER * len(p.name), base + 3)
             if _inside(box) and not any(_overlap(box, other) for other in taken):

@@ -45,7 +45,7 @@ class Axis:
         if log:
             room = (high / low) ** pad if high > low else 1.5
             return cls(low=low / room, high=high * room, start=start, end=end, log=True)
-        room = (high - low) * pad or abs(high) * 0.05 or 1.0
+        room = (high - low) * pad if high > low else abs(high) * 0.05 or 1.0
         return cls(low=low - room, high=high + room, start=start, end=end)
 
     def __call__(self, value: float) -> float:

@@ -11,6 +11,7 @@ from burnish.reporting.view import View
 __all__ = ["candidates"]
 
 TITLE = "Candidate recipes"
+LEGEND = "Ring: one split; bar: their mean; dashed: the baseline's mean."
 
 
 def candidates(view: View) -> Section:
@@ -18,6 +19,10 @@ def candidates(view: View) -> Section:
     if view.skipped("candidates"):
         return Section(id="candidates", title=TITLE, blocks=(Text(text=view.skipped("candidates"), tone="skipped"),))
     rows = view.rows("candidates")
+    if not rows:
+        return Section(
+            id="candidates", title=TITLE, blocks=(Text(text="No recipe was worth a re-run.", tone="skipped"),)
+        )
     axis = track_axis([number(s) for row in rows for s in row.get("scores") or ()])
     base = next((number(row.get("mean")) for row in rows if not row.get("techniques")), None)
     columns = (
@@ -28,14 +33,16 @@ def candidates(view: View) -> Section:
         Column(name="Spread over splits", kind="num"),
         Column(name="n", kind="num"),
     )
-    table = Table(columns=columns, rows=tuple(_row(view, row, axis, base) for row in rows), strong=_first(rows))
+    table = Table(
+        columns=columns, rows=tuple(_row(view, row, axis, base) for row in rows), legend=LEGEND, strong=_first(rows)
+    )
     return Section(id="candidates", title=TITLE, lead=_lead(rows), blocks=(table,))
 
 
 def _lead(rows: list[dict[str, Any]]) -> str:
     splits = max((len(row.get("scores") or ()) for row in rows), default=0)
     return (
-        f"All on the same {splits} fresh splits (rings; the bar is the mean, the dashed line the baseline's). The "
+        f"All on the same {splits} fresh splits. The "
         "winner of such a re-run still looks a little better than it is, so a confirmation on other splits follows."
     )
 

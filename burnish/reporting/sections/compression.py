@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from burnish.reporting.document import Block, Cell, Column, Section, Table, Text, gain_cell
+from burnish.reporting.document import Block, Bullets, Cell, Column, Section, Table, Text, gain_cell
 from burnish.reporting.figures import Mark, track, track_axis, track_head
 from burnish.reporting.figures.svg import Axis
 from burnish.reporting.format import bytes_text, estimate, milliseconds, number, ratio, short_count
@@ -11,6 +11,7 @@ from burnish.reporting.view import View
 __all__ = ["compression"]
 
 TITLE = "Compression ladder"
+LEGEND = "Dotted: the largest drop that is allowed."
 
 
 def compression(view: View) -> Section:
@@ -18,11 +19,22 @@ def compression(view: View) -> Section:
     if view.skipped("compression"):
         return Section(id="compression", title=TITLE, blocks=(Text(text=view.skipped("compression"), tone="skipped"),))
     steps = view.rows("compression")
-    drop = number(view.report.get("max_drop"))
+    drop = _allowed(view, steps)
     found = [estimate(step.get("metric")) for step in steps]
     ends = [v for e in found if e for v in (e.value, e.low, e.high)]
     axis = track_axis(ends, include=(0.0, *((-drop,) if drop else ())))
-    columns = (
+    table = Table(
+        columns=_columns(view, axis),
+        rows=tuple(_row(view, step, axis, drop) for step in steps),
+        strong=tuple(i for i, step in enumerate(steps) if step.get("accepted")),
+        caption=_caption(view, found),
+        legend=LEGEND if drop else "",
+    )
+    return Section(id="compression", title=TITLE, lead=_lead(view, drop), blocks=(table, *_failed(view)))
+
+
+def _columns(view: View, axis: Axis) -> tuple[Column, ...]:
+    return (
         Column(name="Step"),
         Column(name="Accepted", kind="mark"),
         Column(kind="figure", figure=track_head(axis, factor=view.scale.factor, signed=True)),
@@ -34,17 +46,28 @@ def compression(view: View) -> Section:
         Column(name="Parameters", kind="num"),
         Column(name="Reason"),
     )
-    rows = tuple(_row(view, step, axis, drop) for step in steps)
-    strong = tuple(i for i, step in enumerate(steps) if step.get("accepted"))
-    blocks: tuple[Block, ...] = (Table(columns=columns, rows=rows, strong=strong, caption=_caption(view, found)),)
-    return Section(id="compression", title=TITLE, lead=_lead(view, drop), blocks=blocks)
+
+
+def _allowed(view: View, steps: list[dict[str, Any]]) -> float | None:
+    """The largest drop in the metric's own unit: what the steps were judged by, else the recipe's number."""
+    judged = (step.get("detail") or {} for step in steps)
+    found = next((v for detail in judged if (v := number(detail.get("allowed_drop"))) is not None), None)
+    return found if found is not None else number(view.report.get("max_drop"))
+
+
+def _failed(view: View) -> list[Block]:
+    """Steps that could not be carried out."""
+    rows = view.report.get("not_compressed")
+    found = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    items = tuple(f"{row.get('step', '')}: {row.get('reason', '')}" for row in found)
+    return [Bullets(items=items, title="Not possible")] if items else []
 
 
 def _lead(view: View, drop: float | None) -> str:
     parts = []
     if drop is not None:
         allowed = view.scale.gain(drop).lstrip("+")
-        parts.append(f"A step is accepted only if its lower bound stays above −{allowed} (dotted).")
+        parts.append(f"A step is accepted only if its lower bound stays above −{allowed} .")
     smallest = number(view.report.get("smallest_resolvable_drop"))
     if smallest is not None:
         parts.append(f"The smallest drop these data resolve is {view.scale.gain(smallest).lstrip('+')}.")

@@ -2,7 +2,19 @@
 
 from typing import Any
 
-from burnish.reporting.document import Block, Cell, Column, Facts, Section, Table, Text, gain_cell, score_cell
+from burnish.reporting.document import (
+    Block,
+    Cell,
+    Column,
+    Facts,
+    Row,
+    Section,
+    Stack,
+    Table,
+    Text,
+    gain_cell,
+    score_cell,
+)
 from burnish.reporting.figures import Mark, track, track_axis, track_head
 from burnish.reporting.figures.svg import Axis
 from burnish.reporting.format import DASH, estimate, label, number, p_text, ratio, scale_for, significant
@@ -11,6 +23,10 @@ from burnish.reporting.view import View
 __all__ = ["confirmation"]
 
 TITLE = "Confirmation"
+LEAD = (
+    "Fresh splits and seeds that no earlier stage has seen; both arms of a pair share split and seed. "
+    "This is the only place a headline may come from."
+)
 
 
 def confirmation(view: View) -> Section:
@@ -19,14 +35,13 @@ def confirmation(view: View) -> Section:
         return Section(
             id="confirmation", title=TITLE, blocks=(Text(text=view.skipped("confirmation"), tone="skipped"),)
         )
-    blocks: list[Block] = [_arms(view), *_pairs(view), *_looks(view), *_secondary(view)]
+    columns = (tuple(_pairs(view)), (*_looks(view), *_secondary(view)))
+    sides = tuple(Stack(blocks=part) for part in columns if part)
+    blocks: list[Block] = [_arms(view), *([Row(blocks=sides)] if sides else [])]
     note = view.inner("confirmation", "note")
     if note:
         blocks.append(Text(text=str(note), tone="note"))
-    lead = (
-        "Fresh splits and seeds that no earlier stage has seen; both arms of a pair share split and seed. "
-        "This is the only place a headline may come from."
-    )
+    lead = LEAD if view.inner_rows("confirmation", "arms") else ""
     return Section(id="confirmation", title=TITLE, lead=lead, blocks=tuple(blocks))
 
 
@@ -34,7 +49,10 @@ def _arms(view: View) -> Facts:
     items = [
         (
             str(arm.get("name") or ""),
-            Cell(text=", ".join(map(str, arm.get("plan") or ())) or "no technique", tone="code"),
+            Cell(
+                text=", ".join(map(str, arm.get("plan") or ())) or "no technique",
+                tone="code wide" if arm.get("plan") else "code",
+            ),
         )
         for arm in view.inner_rows("confirmation", "arms")
     ]
@@ -66,13 +84,23 @@ def _pairs(view: View) -> list[Block]:
     )
     rows = [_pair(view, str(split), b, a, axis) for split, b, a in zip(splits, before, after, strict=False)]
     both = [(b, a) for b, a in zip(before, after, strict=False) if b is not None and a is not None]
-    strong = ()
+    strong: tuple[int, ...] = ()
     if both:
         means = [sum(column) / len(both) for column in zip(*both, strict=True)]
         rows.append(_pair(view, "mean", means[0], means[1], axis))
         strong = (len(rows) - 1,)
-    caption = f"{view.scale.label} on validation, {len(both)} pairs; ring: {columns[1].name}, dot: {columns[2].name}."
-    return [Table(columns=columns, rows=tuple(rows), caption=caption, strong=strong)]
+    unit = "%" if view.scale.percent else view.scale.unit
+    name = f"{view.scale.label} in {unit}" if unit else view.scale.label
+    caption = f"{name} on validation, {len(both)} pairs."
+    return [
+        Table(
+            columns=columns,
+            rows=tuple(rows),
+            caption=caption,
+            legend=f"Ring: {columns[1].name}; dot: {columns[2].name}.",
+            strong=strong,
+        )
+    ]
 
 
 def _pair(view: View, split: str, before: float | None, after: float | None, axis: Axis) -> tuple[Cell, ...]:
@@ -80,8 +108,8 @@ def _pair(view: View, split: str, before: float | None, after: float | None, axi
     if before is None or after is None:
         return (
             Cell(text=split),
-            Cell(text=scale.score(before)),
-            Cell(text=scale.score(after)),
+            Cell(text=scale.bare(before)),
+            Cell(text=scale.bare(after)),
             Cell(),
             Cell(text=DASH),
         )
@@ -94,8 +122,8 @@ def _pair(view: View, split: str, before: float | None, after: float | None, axi
     )
     return (
         Cell(text=split),
-        Cell(text=scale.score(before)),
-        Cell(text=scale.score(after)),
+        Cell(text=scale.bare(before)),
+        Cell(text=scale.bare(after)),
         Cell(figure=track(axis, marks, references=())),
         Cell(text=scale.bare_gain(gain), tone="bad" if gain < 0 else ""),
     )
@@ -127,9 +155,8 @@ def _looks(view: View) -> list[Block]:
         if e
     )
     caption = "Looks fixed in advance; each spends its share of the error, so stopping early does not inflate it."
-    if least:
-        caption += f" Dotted: the smallest gain that matters, {view.scale.gain(least).lstrip('+')}."
-    return [Table(columns=columns, rows=rows, caption=caption)]
+    legend = f"Dotted: the smallest gain that matters, {view.scale.gain(least).lstrip('+')}." if least else ""
+    return [Table(columns=columns, rows=rows, caption=caption, legend=legend)]
 
 
 def _secondary(view: View) -> list[Block]:

@@ -10,6 +10,7 @@ from burnish.reporting.view import View
 __all__ = ["curves"]
 
 TITLE = "Learning curves"
+LEGEND = "The axis of the score leaves out the first epochs."
 ARMS = (("baseline", "before"), ("winner", "after"))
 
 
@@ -18,28 +19,30 @@ def curves(view: View) -> Section:
     if view.skipped("curves"):
         return Section(id="curves", title=TITLE, blocks=(Text(text=view.skipped("curves"), tone="skipped"),))
     loss = [
-        Line(name=f"{arm}, {what}", points=points(view.inner_rows("curves", arm), key), style=f"c-{style}{dash}")
+        Line(name=f"{arm}{what}", points=points(view.inner_rows("curves", arm), key), style=f"c-{style}{dash}")
         for arm, style in ARMS
-        for key, what, dash in (("train_loss", "training", " dashed"), ("loss", "validation", ""))
+        for key, what, dash in (("train_loss", ", training", " dashed"), ("loss", "", ""))
     ]
     score = [
         Line(name=arm, points=points(view.inner_rows("curves", arm), view.metric), style=f"c-{style}")
         for arm, style in ARMS
     ]
     panels = tuple(
-        Figure(svg=line_panel(lines, y_name=name, factor=factor, log=name == "loss"))
+        Figure(svg=line_panel(lines, y_name=name, factor=factor, log=lines is loss, settled=lines is score))
         for lines, name, factor in (
             (score, f"{view.scale.label} on validation" + (" in %" if view.scale.percent else ""), view.scale.factor),
-            (loss, "loss", 1.0),
+            (loss, "loss on validation, dashed on training", 1.0),
         )
         if any(line.points for line in lines)
     )
     lead = (
-        "One run each, measured at the end of every epoch. Training losses are those that were minimized, so label "
-        "smoothing or mixing raises them without harm; compare validation."
+        "One run each, measured at the end of every epoch. Training losses are those that were minimized: label "
+        "smoothing or mixing raises them without harm."
     )
     blocks: tuple[Block, ...] = (Row(blocks=panels),) if panels else (Text(text="No curves recorded.", tone="skipped"),)
-    return Section(id="curves", title=TITLE, lead=lead if panels else "", blocks=blocks)
+    return Section(
+        id="curves", title=TITLE, lead=lead if panels else "", legend=LEGEND if panels else "", blocks=blocks
+    )
 
 
 def points(rows: list[dict[str, Any]], key: str) -> tuple[tuple[float, float], ...]:

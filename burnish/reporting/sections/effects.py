@@ -12,6 +12,7 @@ from burnish.reporting.view import View
 __all__ = ["effects"]
 
 TITLE = "What each technique does"
+LEGEND = "Shaded: in the recommended recipe. Dot: effect at the recipe; ring: at the baseline."
 TONES = {"helps": "good", "hurts": "bad", "part of a bundle that helps": "accent"}
 MARKS = {"helps": "m-good", "hurts": "m-bad", "part of a bundle that helps": "m-after"}
 
@@ -37,7 +38,7 @@ def _lead(view: View) -> str:
     noise = f" Noise of one run: {view.scale.gain(sigma).lstrip('+')}." if sigma is not None else ""
     return (
         f"From {significant(runs)} screening runs ({design}). Positive is better. An effect holds where it is named: "
-        f"at the recipe (filled) with all else of the recipe on, at the baseline (ring) with all else off; effects do "
+        f"at the recipe with all else of the recipe on, at the baseline with all else off; effects do "
         f"not add up, and only the confirmation below proves a gain.{noise}"
     )
 
@@ -60,7 +61,13 @@ def _forest(view: View, rows: list[dict[str, Any]]) -> Table:
     )
     caption = f"Effects in {unit} with {level} % intervals."
     strong = tuple(i for i, row in enumerate(rows) if row.get("in_recipe"))
-    return Table(columns=columns, rows=tuple(_row(view, row, axis) for row in rows), caption=caption, strong=strong)
+    return Table(
+        columns=columns,
+        rows=tuple(_row(view, row, axis) for row in rows),
+        caption=caption,
+        legend=LEGEND,
+        strong=strong,
+    )
 
 
 def _row(view: View, row: dict[str, Any], axis: Axis) -> tuple[Cell, ...]:
@@ -99,7 +106,7 @@ def _title(view: View, found: Estimate, where: str) -> str:
 def _collapsed(view: View) -> list[Block]:
     rows = view.inner_rows("screening", "collapsed")
     items = tuple(
-        f"{row.get('run', '')} collapsed to {view.scale.score(row.get('score'))} with "
+        f"{row.get('run') or 'A run'} collapsed to {view.scale.score(row.get('score'))} with "
         f"{', '.join(row.get('techniques') or ()) or 'no technique'}"
         for row in rows
     )
@@ -107,9 +114,9 @@ def _collapsed(view: View) -> list[Block]:
 
 
 def _not_tried(view: View) -> list[Block]:
-    rows = view.inner_rows("screening", "not_tried")
-    items = tuple(f"{row.get('technique', '')}: {row.get('reason', '')}" for row in rows)
-    return [Fold(summary=f"{len(items)} techniques not tried", blocks=(Bullets(items=items),))] if items else []
+    rows = [*view.inner_rows("screening", "not_tried"), *view.inner_rows("gate", "not_applicable")]
+    items = tuple(dict.fromkeys(f"{row.get('technique', '')}: {row.get('reason', '')}" for row in rows))
+    return [Fold(summary=f"Not tried: {len(items)}", blocks=(Bullets(items=items),))] if items else []
 
 
 def _gate(view: View) -> list[Block]:
@@ -126,17 +133,11 @@ def _gate(view: View) -> list[Block]:
         for row in view.inner_rows("gate", "runs")
     )
     columns = (Column(name="One run with"), Column(name=view.scale.label, kind="num"), Column(), Column())
-    note = " ".join(str(part) for part in (_chosen(view), view.inner("gate", "note")) if part)
+    chosen, note = view.inner("gate", "chosen"), str(view.inner("gate", "note") or "")
+    note = note or (f"Chosen: {chosen}." if chosen else "")
     blocks: tuple[Block, ...] = (Table(columns=columns, rows=rows),) if rows else ()
     blocks = (*blocks, Text(text=note, tone="note")) if note else blocks
     return [Fold(summary=f"Stability gate: {len(rows)} runs", blocks=blocks)] if blocks else []
-
-
-def _chosen(view: View) -> str:
-    chosen = view.inner("gate", "chosen")
-    if isinstance(chosen, list):
-        chosen = ", ".join(str(c) for c in chosen)
-    return f"Screened from: {chosen}." if chosen else ""
 
 
 def _design(view: View) -> list[Block]:

@@ -16,6 +16,9 @@ def environment(view: View) -> Section:
     """Command, hashes, versions, recipe, notes on the data, time by stage."""
     command = view.inner("reproduce", "command") or view.report.get("command")
     blocks: list[Block] = [Commands(lines=(str(command),))] if isinstance(command, str) and command else []
+    python = view.inner("reproduce", "python")
+    if isinstance(python, str) and python:
+        blocks.append(Commands(lines=tuple(python.splitlines()), title="In Python"))
     blocks.append(Facts(items=_facts(view)))
     notes = tuple(str(note) for note in view.inner("data", "notes") or ())
     if notes:
@@ -27,8 +30,8 @@ def environment(view: View) -> Section:
 
 
 def _facts(view: View) -> tuple[tuple[str, Cell], ...]:
-    items = {**view.mapping("environment"), **view.mapping("reproduce")}
-    items.pop("command", None)
+    items = {k: v for k, v in view.mapping("reproduce").items() if k not in ("command", "python")}
+    items = {**view.mapping("environment"), **items}
     items.setdefault("data fingerprint", view.inner("data", "fingerprint"))
     if items.get("fingerprint"):
         items.pop("data fingerprint")

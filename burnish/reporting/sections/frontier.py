@@ -13,6 +13,12 @@ __all__ = ["frontier", "requirements"]
 
 LIMIT = re.compile(r"(\w+)\s*<=?\s*([\d_.]+(?:e[+-]?\d+)?)")
 
+LEGEND = (
+    "Dot: accepted; ring: rejected; gray: the baseline; the line joins the accepted that no other one beats. "
+    "Bars: interval of the paired difference to the step's reference."
+)
+REFERENCES = ("baseline", "original", "untouched")
+
 
 def frontier(view: View) -> Section:
     """What each compressed model buys, with the requirement where one was given."""
@@ -27,13 +33,11 @@ def frontier(view: View) -> Section:
         )
         if figure
     )
-    lead = (
-        "Measured on the exported files. Filled: accepted; ring: rejected; the line joins what nothing else beats in "
-        "both. Bars: interval of the paired difference to the step's reference."
-    )
     if not panels:
         return Section(id="frontier", title=title, blocks=(Text(text="No costs were measured.", tone="skipped"),))
-    return Section(id="frontier", title=title, lead=lead, blocks=(Row(blocks=panels),))
+    return Section(
+        id="frontier", title=title, lead="Measured on the exported files.", legend=LEGEND, blocks=(Row(blocks=panels),)
+    )
 
 
 def requirements(view: View) -> dict[str, float]:
@@ -57,6 +61,7 @@ def _panel(view: View, cost: str, name: str, x_text: Callable[[float], str]) -> 
         x_text=x_text,
         factor=view.scale.factor,
         limit=requirements(view).get(cost),
+        greater_is_better=view.greater_is_better,
     )
     return Figure(svg=svg)
 
@@ -76,7 +81,7 @@ def _point(view: View, row: dict[str, Any], cost: str) -> Point | None:
         low=low,
         high=high,
         accepted=bool(row.get("accepted")),
-        on_frontier=bool(row.get("on_frontier")),
+        reference=name.lower() in REFERENCES,
         title=f"{name}: {', '.join(facts)}",
     )
 

@@ -65,8 +65,8 @@ def _scale(view: View, name: str, sides: dict[str, Any]) -> Any:
     if name == view.metric:
         return view.scale
     reference = next((number(side.get(name)) for side in sides.values() if number(side.get(name)) is not None), None)
-    unit = view.scale.unit if name in ("rmse", "mae") else ""
-    return scale_for(name, reference=reference, examples=int(number(view.inner("data", "validation")) or 0), unit=unit)
+    examples = int(number(view.inner("data", "validation")) or 0)
+    return scale_for(name, reference=reference, examples=examples, unit=view.scale.unit)
 
 
 def _generalization(view: View) -> list[Block]:
@@ -80,7 +80,7 @@ def _generalization(view: View) -> list[Block]:
     if not cells:
         return []
     columns = (Column(name="Generalization"), *(Column(name=name, kind="num") for name, _ in cells))
-    row = (Cell(text=f"{view.scale.label}, shipped network"), *(cell for _, cell in cells))
+    row = (Cell(text=view.scale.label), *(cell for _, cell in cells))
     return [Table(columns=columns, rows=(row,), caption="All measured the same way: no augmentation, evaluation mode.")]
 
 
@@ -111,13 +111,14 @@ def _classes(view: View) -> list[Block]:
         columns=columns,
         rows=tuple(_class(row, earlier.get(str(row.get("name")), {}), axis, scale) for row in shown),
         caption=_class_caption(len(ordered), len(shown)),
+        legend="Ring: before; dot: after.",
     )
     return [table] if len(ordered) <= 30 else [Fold(summary=f"All {len(shown)} classes, worst first", blocks=(table,))]
 
 
 def _class_caption(total: int, shown: int) -> str:
     left = f" {total - shown} better classes are left out here; report.json has all." if total > shown else ""
-    return f"F1 in %, worst first; ring: before, dot: after, lines: intervals over the class's examples.{left}"
+    return f"F1 in %, worst first, with intervals over the class's examples.{left}"
 
 
 def _class(row: dict[str, Any], earlier: dict[str, Any], axis: Axis, scale: Any) -> tuple[Cell, ...]:
@@ -155,7 +156,7 @@ def _confusion(view: View) -> list[Block]:
         shown = found if size <= SIDE_BY_SIDE else dict([list(found.items())[-1]])
         maps = tuple(
             Figure(
-                svg=confusion_map(matrix, names, title=f"confusion, {arm}"), caption=f"Confusion, {arm}: rows are true"
+                svg=confusion_map(matrix, names, title=f"confusion, {arm}"), caption=f"{arm}: rows are the true classes"
             )
             for arm, matrix in shown.items()
         )

@@ -17,7 +17,7 @@ from burnish.reporting.format import (
     short_count,
     significant,
 )
-from burnish.reporting.shipping import latency, shipped
+from burnish.reporting.shipping import baseline_bytes, latency, shipped
 from burnish.reporting.view import View
 
 __all__ = ["verdict"]
@@ -64,7 +64,8 @@ def verdict(view: View) -> Section:
 def hero(view: View) -> Hero:
     """Verdict word with the scores before and after."""
     word, tone, meaning = _word(view)
-    headline = str(view.inner("verdict", "headline") or "")
+    told = view.inner("verdict", "headline")
+    headline = told if isinstance(told, str) else ""
     arms = view.inner_rows("confirmation", "arms")
     scale = view.scale
     if len(arms) < 2:
@@ -105,7 +106,7 @@ def gain_figure(view: View) -> str:
 
 def _word(view: View) -> tuple[str, str, str]:
     if not view.finished:
-        return ("Unfinished", "warn", "The job has not reached its verdict; this is what there is so far.")
+        return ("No verdict yet", "warn", "The job has not reached its verdict; this is what there is so far.")
     decided = str(view.inner("confirmation", "verdict") or "")
     if decided in WORDS:
         return WORDS[decided]
@@ -142,8 +143,8 @@ def _basis(view: View, pairs: int) -> str:
 def _progress(view: View) -> str:
     stages = view.mapping("stages")
     done, left = stages.get("done") or [], stages.get("left") or []
-    found = f"Finished stages: {', '.join(done) or 'none'}. Left: {', '.join(left) or 'none'}."
-    return f"{found} The same command with the same --out goes on where it stopped."
+    found = f"Finished stages: {', '.join(done) or 'none'}. Not run: {', '.join(left) or 'none'}."
+    return f"{found} If it was interrupted, the same command with the same --out goes on where it stopped."
 
 
 def _test(view: View) -> Card | None:
@@ -188,8 +189,7 @@ def _costs(view: View) -> Card | None:
     export = view.mapping("export")
     if not export:
         return None
-    size, before = number(export.get("bytes")), number(view.inner("export", "baseline_bytes"))
-    before = before or number(view.inner("baseline", "bytes"))
+    size, before = number(export.get("bytes")), baseline_bytes(view)
     text = bytes_text(size)
     if size and before:
         text += f" ({ratio(size / before)})"

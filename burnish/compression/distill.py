@@ -1,0 +1,99 @@
+"""Fine-tuning a small network with the large one it came from as its teacher.
+
+Source: Hinton, Vinyals and Dean 2015, arXiv:1503.02531; values instead of classes: Saputra et al. 2019,
+arXiv:1908.00858.
+"""
+
+import copy
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from burnish.losses import distillation
+
+__all__ = ["distillation_loss", "distilled", "fidelity"]
+
+Array = np.ndarray
+LossFunction = Callable[[Tensor, Tensor], Tensor]
+Objective = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+def distillation_loss(
+    student_outputs: Tensor,
+    teacher_outputs: Tensor,
+    targets: Tensor,
+    loss: LossFunction,
+    *,
+    temperature: float = 4.0,
+    weight: float = 0.9,
+    kind: str = "classification",
+) -> Tensor:
+    """`weight` times the distance to the teacher plus the rest times `loss` on the targets, a scalar.
+
+    Args:
+        student_outputs: `(batch, outputs)`: logits, or standardized values.
+        teacher_outputs: The teacher's for the same inputs; no gradient reaches them.
+        targets: What `loss` takes.
+        loss: `(outputs, targets) -> scalar`.
+        temperature: Softens both distributions; not used for regression.
+        weight: Share of the teacher, in [0, 1].
+        kind: `classification` or `regression`.
+
+    Raises:
+        ValueError: `weight` or `temperature` is out of range, or the kind is unknown.
+        UsageError: outputs differ in shape.
+    """
+    if not 0 <= weight <= 1:
+        raise ValueError(f"weight must be between 0 and 1, got {weight}")
+    taught = distillation(student_outputs, teacher_outputs, kind=kind, temperature=temperature).mean()
+    return weight * taught + (1 - weight) * loss(student_outputs, targets)
+
+
+def distilled(
+    loss: LossFunction,
+    teacher: nn.Module,
+    *,
+    temperature: float = 4.0,
+    weight: float = 0.9,
+    kind: str = "classification",
+) -> Objective:
+    """The objective `(outputs, targets, inputs) -> scalar` of training a student with `teacher`.
+
+    The teacher sees the student's own inputs, augmented and mixed as they are. It is copied, put in evaluation
+    mode and follows the inputs' device.
+
+    Raises:
+        ValueError: `weight` is not in [0, 1], `temperature` not positive, or the kind unknown.
+    """
+    if not 0 <= weight <= 1 or temperature <= 0 or kind not in ("classification", "regression"):
+        raise ValueError(
+            f"got weight={weight}, temperature={temperature}, kind={kind!r}; expected a weight in [0, 1], a positive "
+            "temperature, and classification or regression"
+        )
+    master = copy.deepcopy(teacher).eval().requires_grad_(False)
+
+    def objective(outputs: Tensor, targets: Tensor, inputs: Tensor) -> Tensor:
+        with torch.no_grad():
+            taught = master.to(inputs.device)(inputs)
+        return distillation_loss(outputs, taught, targets, loss, temperature=temperature, weight=weight, kind=kind)
+
+    return objective
+
+
+def fidelity(student: Array, teacher: Array, *, kind: str = "classification") -> dict[str, float]:
+    """How faithful a student is to its teacher, from their outputs `(n, outputs)`.
+
+    Returns:
+        `agreement` (share of examples with the same class) and `divergence` (mean Kullback-Leibler divergence of the
+        student from the teacher, in nats); for regression `distance`, the root mean square of the difference.
+    """
+    if kind == "regression":
+        return {"distance": float(np.sqrt(((student - teacher) ** 2).mean()))}
+    logs = [values - np.logaddexp.reduce(values, axis=1, keepdims=True) for values in (student, teacher)]
+    divergence = (np.exp(logs[1]) * (logs[1] - logs[0])).sum(1).mean()
+    return {
+        "agreement": float((student.argmax(1) == teacher.argmax(1)).mean()),
+        "divergence": max(float(divergence), 0.0),
+    }

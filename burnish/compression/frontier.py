@@ -1,0 +1,136 @@
+"""What is left to choose from after compression: no other step is better at everything; and the choice itself."""
+
+import operator
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from burnish.errors import RequirementNotMet, UsageError
+from burnish.records import CompressionStep
+
+__all__ = ["Requirement", "choose", "frontier", "parse_requirements"]
+
+COMPARE: dict[str, Callable[[float, float], bool]] = {
+    "<=": operator.le,
+    ">=": operator.ge,
+    "<": operator.lt,
+    ">": operator.gt,
+}
+QUANTITIES = ("latency_ms", "bytes", "parameters", "operations", "score")
+PATTERN = re.compile(r"^(\w+)\s*(<=|>=|<|>)\s*([0-9][0-9_]*\.?[0-9]*(?:[eE][-+]?[0-9]+)?)$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requirement:
+    """`quantity sign limit`, such as `latency_ms <= 2`."""
+
+    quantity: str
+    sign: str
+    limit: float
+
+    def met(self, step: CompressionStep) -> bool:
+        """Whether `step` has the quantity and it is within the limit."""
+        value = _quantity(step, self.quantity)
+        return value is not None and COMPARE[self.sign](value, self.limit)
+
+    def excess(self, step: CompressionStep) -> float:
+        """By which share of the limit `step` misses it; 0 when it is met."""
+        value = _quantity(step, self.quantity)
+        if value is None:
+            return float("inf")
+        return 0.0 if self.met(step) else abs(value - self.limit) / max(abs(self.limit), 1e-12)
+
+    def __str__(self) -> str:
+        return f"{self.quantity}{self.sign}{self.limit:.12g}"
+
+
+def parse_requirements(text: str | None) -> tuple[Requirement, ...]:
+    """Requirements separated by commas; none for an empty text.
+
+    Raises:
+        UsageError: a part is not `quantity<=number`.
+
+    Example:
+        >>> [str(r) for r in parse_requirements("latency_ms<=2, bytes<=500_000")]
+        ['latency_ms<=2', 'bytes<=500000']
+    """
+    found = []
+    for part in filter(None, (part.strip() for part in (text or "").split(","))):
+        match = PATTERN.match(part)
+        if not match or match[1] not in QUANTITIES:
+            raise UsageError(
+                f"cannot read the requirement {part!r}; expected a quantity ({', '.join(QUANTITIES)}), one of "
+                f"{' '.join(COMPARE)} and a number, such as 'latency_ms<=2, bytes<=500_000'"
+            )
+        found.append(Requirement(quantity=match[1], sign=match[2], limit=float(match[3])))
+    return tuple(found)
+
+
+def frontier(steps: Sequence[CompressionStep], *, greater_is_better: bool = True) -> list[dict[str, Any]]:
+    """Each step with whether it is on the frontier of score, latency and size.
+
+    A step is off the frontier when another is at least as good at all three and better at one. Quantities that
+    were not measured for every step do not count.
+    """
+    points = [_point(step, greater_is_better) for step in steps]
+    measured = [axis for axis in range(3) if all(point[axis] is not None for point in points)]
+    known = [tuple(point[axis] for axis in measured) for point in points]
+    return [
+        {
+            "step": step.step,
+            "score": step.score,
+            "latency_ms": _quantity(step, "latency_ms"),
+            "bytes": step.bytes,
+            "accepted": step.accepted,
+            "on_frontier": not any(_dominates(other, mine) for other in known),
+        }
+        for step, mine in zip(steps, known, strict=True)
+    ]
+
+
+def choose(steps: Sequence[CompressionStep], requirements: Sequence[Requirement] = ()) -> CompressionStep:
+    """The fastest accepted step that meets all requirements; the smallest where latency was not measured.
+
+    Raises:
+        RequirementNotMet: none does; the message names the nearest accepted step and what it misses.
+        UsageError: there is no accepted step.
+    """
+    accepted = [step for step in steps if step.accepted]
+    if not accepted:
+        raise UsageError("no step was accepted, not even the uncompressed model; pass the reference as first step")
+    fitting = [step for step in accepted if all(requirement.met(step) for requirement in requirements)]
+    if fitting:
+        return min(fitting, key=_cost)
+    nearest = min(accepted, key=lambda step: (sum(r.excess(step) for r in requirements), _cost(step)))
+    missed = ", ".join(f"{r} (it has {_shown(nearest, r.quantity)})" for r in requirements if not r.met(nearest))
+    raise RequirementNotMet(
+        f"no accepted model meets {', '.join(map(str, requirements))}; the nearest, {nearest.step!r}, misses {missed}. "
+        "Allow a larger --max-drop, relax the requirement, or start from a smaller network"
+    )
+
+
+def _quantity(step: CompressionStep, name: str) -> float | None:
+    if name == "latency_ms":
+        return step.latency_ms.value if step.latency_ms else None
+    return getattr(step, name)
+
+
+def _shown(step: CompressionStep, name: str) -> str:
+    value = _quantity(step, name)
+    return "not measured" if value is None else f"{value:.6g}"
+
+
+def _cost(step: CompressionStep) -> tuple[float, float]:
+    latency = _quantity(step, "latency_ms")
+    return (float("inf") if latency is None else latency, float("inf") if step.bytes is None else step.bytes)
+
+
+def _point(step: CompressionStep, greater_is_better: bool) -> tuple[float | None, float | None, float | None]:
+    """All three turned so that smaller is better."""
+    score = None if step.score is None else (-step.score if greater_is_better else step.score)
+    return score, _quantity(step, "latency_ms"), step.bytes
+
+
+def _dominates(other: tuple[Any, ...], mine: tuple[Any, ...]) -> bool:
+    return all(a <= b for a, b in zip(other, mine, strict=True)) and other != mine

@@ -1,0 +1,125 @@
+"""Where dropout belongs in a network.
+
+Its places are found from the hidden activations and recurrent layers, each followed to the next layer with
+weights. Features `(B, F)` and sequences `(B, T, F)` lose single elements there. Maps of convolutions lose
+whole channels, because neighboring positions say nearly the same, and only
+
+- before the resolution falls: after a pooling, or before a strided convolution, and
+- inside a residual branch, before its last convolution (as in wide residual networks), never on the identity.
+
+Nothing is dropped after the last layer, inside recurrent cells, on gates, or where a dropout already stands.
+"""
+
+from dataclasses import dataclass
+
+from torch import nn
+from torch.nn.modules.conv import _ConvNd
+
+from burnish.model.flow import hidden_activations, reaches, role, upstream_convolution
+from burnish.model.roles import is_convolution
+from burnish.model.tracing import Call, Trace
+
+__all__ = ["DropoutPlace", "dropout_places"]
+
+_CONCATENATIONS = {"cat", "concat", "concatenate", "hstack"}
+_REORDERED = {"permute", "transpose", "swapaxes", "movedim", "t", "getitem", "reshape", "view"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropoutPlace:
+    """One place for dropout.
+
+    Attributes:
+        path: A module.
+        after: After the module; otherwise before it, on its input.
+        spatial: Dimensions of the maps whose channels are dropped; 0 for single elements.
+    """
+
+    path: str
+    after: bool
+    spatial: int
+
+
+def dropout_places(seen: Trace) -> tuple[DropoutPlace, ...]:
+    """Where dropout is missing, in order of calls; at most one place for each value."""
+    chains = [_chain(seen, start) for start in _starts(seen)]
+    ends = {chain[-1].index: chain for chain in chains if chain}
+    found = [_place(seen, ends[index]) for index in sorted(ends) if _qualifies(seen, ends[index])]
+    return tuple(dict.fromkeys(place for place in found if place is not None))
+
+
+def _starts(seen: Trace) -> list[Call]:
+    activations = [c for c in hidden_activations(seen) if seen.times(c.path) <= 1 or c.module is not None]
+    recurrent = [c for c in seen.calls if isinstance(c.module, nn.RNNBase)]
+    return sorted([*activations, *recurrent], key=lambda c: c.index)
+
+
+def _chain(seen: Trace, start: Call) -> list[Call]:
+    """From an activation along single consumers to the value that the next layer takes; empty at a dropout."""
+    chain = [start]
+    while True:
+        consumers = seen.consumers(chain[-1].index)
+        if any(role(c) == "dropout" for c in consumers):
+            return []
+        if len(consumers) != 1 or not _carries(consumers[0]):
+            return chain
+        chain.append(consumers[0])
+
+
+def _carries(call: Call) -> bool:
+    return role(call) in ("pool", "norm", "reshape", "same") or call.name in _CONCATENATIONS
+
+
+def _qualifies(seen: Trace, chain: list[Call]) -> bool:
+    consumers = seen.consumers(chain[-1].index)
+    if not consumers:
+        return False
+    if not _spatial(seen, chain):
+        return all(role(c) in ("weights", "reshape", "mixing") for c in consumers)
+    if any(role(c) == "pool" for c in chain):
+        return True
+    return len(consumers) == 1 and (_strides(consumers[0]) or _ends_branch(seen, consumers[0]))
+
+
+def _strides(call: Call) -> bool:
+    layer = call.module
+    return isinstance(layer, _ConvNd) and max(layer.stride) > 1 and max(layer.kernel_size) > 1
+
+
+def _ends_branch(seen: Trace, call: Call) -> bool:
+    """Whether a convolution is the last one before a sum with something else."""
+    through = {"norm", "dropout", "same", "activation"}
+    return is_convolution(call.module) and reaches(
+        seen, call.index, lambda c: role(c) == "add" and c.name not in _CONCATENATIONS, through
+    )
+
+
+def _spatial(seen: Trace, chain: list[Call]) -> int:
+    """Dimensions of the maps at the end of a chain that began at a convolution; 0 where channels are not the second."""
+    start, end = chain[0], chain[-1]
+    kept = len(end.shape) == len(start.shape) and not any(c.name in _REORDERED for c in chain)
+    dimensions = len(end.shape) - 2
+    return dimensions if kept and 1 <= dimensions <= 3 and upstream_convolution(seen, start.index) else 0
+
+
+def _place(seen: Trace, chain: list[Call]) -> DropoutPlace | None:
+    """After the module that gives the value; else before the one layer that takes it; else after an earlier one."""
+    end = chain[-1].index
+    consumers = seen.consumers(end)
+    after = _giving(seen, end)
+    if after is not None:
+        return DropoutPlace(path=after, after=True, spatial=_spatial(seen, chain))
+    if len(consumers) == 1 and _takes_alone(seen, consumers[0], end):
+        return DropoutPlace(path=consumers[0].path, after=False, spatial=_spatial(seen, chain))
+    shorter = chain[:-1]
+    return _place(seen, shorter) if shorter and len(seen.consumers(shorter[-1].index)) == 1 else None
+
+
+def _giving(seen: Trace, index: int) -> str | None:
+    """The innermost module, called once, whose output is the result of call `index`."""
+    paths = [path for path, exits in seen.exits.items() if path and exits == [index]]
+    return max(paths, key=len, default=None)
+
+
+def _takes_alone(seen: Trace, call: Call, index: int) -> bool:
+    return call.module is not None and seen.entries.get(call.path) == [(index,)]

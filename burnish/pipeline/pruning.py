@@ -1,0 +1,112 @@
+"""One pruning run: cut the winner, fine-tune it with the winner as teacher, measure it from its saved weights."""
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from burnish.compression.distill import distilled
+from burnish.compression.prune import Pruned, prune
+from burnish.compression.rebuild import rebuild_pruned
+from burnish.data import Data
+from burnish.errors import NotApplicable
+from burnish.exporting.safetensors import load_weights, save_weights
+from burnish.ledger import Ledger
+from burnish.model.build import probe_inputs
+from burnish.pipeline.setup import plan_from_base
+from burnish.plan import Plan, Schedule
+from burnish.records import Run
+from burnish.training import Fitted, fit
+from burnish.training.averaging import reestimate_batch_norm
+from burnish.training.loop import device_for
+
+__all__ = ["pruned_run", "trained_network"]
+
+
+def pruned_run(plan: Plan, ledger: Ledger, payload: dict[str, Any], *, device: str) -> Run:
+    """Carry out the pruning run `payload`: `parent` (a run with weights), `ratio`, `epochs` of fine-tuning.
+
+    Where nothing can be cut the run ends with status `not applicable` and the reason.
+    """
+    from burnish.pipeline.worker import measured, record
+
+    plan = plan_from_base(plan, payload["base"], payload["techniques"])
+    directory = ledger.new_run(payload["id"])
+    teacher = trained_network(plan, ledger, payload["parent"])
+    try:
+        pruned = prune(teacher, probe_inputs(plan.data), payload["ratio"])
+    except NotApplicable as reason:
+        run = replace(record(plan, payload, _nothing()), status="not applicable", error=str(reason))
+        ledger.finish_run(directory, run)
+        return run
+    shorter = fine_tuning(plan, payload["epochs"])
+    place, loss = device_for(device), shorter.loss
+    assert loss is not None
+    fitted = fit(
+        shorter,
+        seed=payload["seed"],
+        model=pruned.model,
+        device=device,
+        objective=distilled(loss, teacher, kind=plan.data.task.kind),
+    )
+    _recalibrate(fitted.model, plan.data, place)
+    saved = save_weights(fitted.model, directory / "weights.safetensors")
+    fresh = rebuild_pruned(plan.build(payload["seed"]), pruned.history)
+    run = record(plan, payload, fitted)
+    run = replace(run, detail=run.detail | _detail(pruned, payload))
+    if fitted.status == "done":
+        run = measured(run, shorter, plan.data, load_weights(fresh, saved), fitted, directory, device)
+    ledger.finish_run(directory, run)
+    return run
+
+
+def trained_network(plan: Plan, ledger: Ledger, run_id: str) -> nn.Module:
+    """The network of a finished run, pruned where that run pruned it, with its saved weights, in eval mode."""
+    run = ledger.run(run_id)
+    model = plan.build(run.seed)
+    if run.detail.get("history"):
+        model = rebuild_pruned(model, run.detail["history"])
+    return load_weights(model, ledger.run_directory(run_id) / "weights.safetensors").eval()
+
+
+def fine_tuning(plan: Plan, epochs: int) -> Plan:
+    """`plan` for a short second training: fewer epochs, rate falling to zero, no early stop.
+
+    A large rate with a decaying schedule explains most of what fine-tuning recovers (Le and Hua
+    2021, arXiv:2105.03193).
+    """
+    schedule = Schedule(kind="cosine", warmup=0.1)
+    return replace(plan, epochs=epochs, schedule=schedule, stopping=None)
+
+
+def _recalibrate(model: nn.Module, data: Data, place: torch.device) -> None:
+    from burnish.training.loop import calibration_batches
+
+    reestimate_batch_norm(model, calibration_batches(data, 256, place))
+
+
+def _detail(pruned: Pruned, payload: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "history": pruned.history,
+        "ratio": payload["ratio"],
+        "cut": list(pruned.cut),
+        "excluded": list(pruned.excluded),
+        "proof": pruned.proof,
+        "parameters_before": pruned.parameters_before,
+        "parameters_after": pruned.parameters_after,
+    }
+
+
+def _nothing() -> Fitted:
+    import numpy as np
+
+    return Fitted(
+        model=nn.Identity(),
+        shadow=None,
+        curves=(),
+        epoch_outputs=np.zeros((0, 0, 0), np.float32),
+        status="not applicable",
+        seconds=0.0,
+        examples=0,
+    )

@@ -1,0 +1,111 @@
+"""Batch normalization where a network lacks it, or in place of another norm.
+
+Layers whose inputs keep a steady scale train faster, bear higher learning rates and depend less on the
+initialization. Each channel is shifted and scaled by its mean and deviation over the batch; after training,
+running averages take their place, so that serving costs next to nothing (exporters fold them into the layer).
+
+Source: Ioffe and Szegedy, "Batch Normalization: Accelerating Deep Network Training by Reducing Internal Covariate
+Shift", ICML 2015, arXiv:1502.03167.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+
+from burnish.errors import NotApplicable
+from burnish.model.normalization import batch_statistics, inserted, set_affine
+from burnish.model.surgery import Probe, inputs_at, outputs_at, replaced
+from burnish.model.tracing import trace
+from burnish.plan import Plan
+
+__all__ = ["BatchNorm", "with_batch_norm"]
+
+_BY_SPATIAL: tuple[type[Any], ...] = (nn.BatchNorm1d, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+_REPLACEABLE = (nn.GroupNorm, nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d)
+
+
+def with_batch_norm(model: nn.Module, *, probe: Probe) -> nn.Module:
+    """Return a copy of `model` with batch norm after every layer that lacks a norm, and in place of group norm.
+
+    A norm goes between a layer and its activation: `(B, C)` gets one dimension, images two, volumes three.
+    `burnish.model.normalization` says which layers are left out. In a trained network an inserted norm starts
+    as the identity in eval mode: its running statistics are those of the probe, its scale and shift undo them.
+    A group or instance norm hands its scale and shift over; its function changes, since what it normalized
+    over was each example alone.
+
+    Args:
+        model: Any network. It is not modified.
+        probe: Inputs to run it on, and whether its weights are to be kept.
+
+    Raises:
+        NotApplicable: every layer is normalized already, or would be harmed.
+
+    Example:
+        >>> net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(288, 2))
+        >>> with_batch_norm(net, probe=Probe(inputs=torch.randn(4, 3, 8, 8)))[0].after
+        BatchNorm2d(8, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True)
+    """
+    base, exchanged = _in_place_of_others(model, probe)
+    try:
+        network, paths = inserted(base, probe.inputs, lambda channels, spatial: _BY_SPATIAL[spatial](channels))
+    except NotApplicable:
+        if not exchanged:
+            raise
+        return base
+    if probe.trained:
+        for path, values in outputs_at(base, paths, probe.inputs).items():
+            _start_as_identity(network.get_submodule(path).after, values)
+    return network
+
+
+def _in_place_of_others(model: nn.Module, probe: Probe) -> tuple[nn.Module, tuple[str, ...]]:
+    """Group and instance norms become batch norms."""
+    seen = trace(model, probe.inputs)
+    spatial = {c.path: len(c.shape) - 2 for c in seen.calls if isinstance(c.module, _REPLACEABLE)}
+    modules = dict(model.named_modules())
+    chosen = {id(modules[path]): path for path in spatial if seen.times(path) == 1}
+    if not chosen:
+        return model, ()
+    values = inputs_at(model, chosen.values(), probe.inputs) if probe.trained else {}
+
+    def convert(path: str, old: Any) -> nn.Module:
+        channels = old.num_channels if isinstance(old, nn.GroupNorm) else old.num_features
+        norm = _BY_SPATIAL[spatial[path]](channels, eps=old.eps, affine=old.affine)
+        if old.affine:
+            norm.weight, norm.bias = old.weight, old.bias
+        if path in values:
+            _set_statistics(norm, values[path])
+        return norm
+
+    paths = set(chosen.values())
+    places = iter([path for path, module in model.named_modules() if path in paths])
+    return replaced(model, lambda path, module: path in paths, lambda old: convert(next(places), old))
+
+
+def _set_statistics(norm: Any, values: torch.Tensor) -> None:
+    mean, variance = batch_statistics(values)
+    norm.running_mean.copy_(mean)
+    norm.running_var.copy_(variance)
+
+
+def _start_as_identity(norm: Any, values: torch.Tensor) -> None:
+    _set_statistics(norm, values)
+    set_affine(norm, (norm.running_var.double() + norm.eps).sqrt(), norm.running_mean)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchNorm:
+    """Batch normalization after every layer that lacks it. Changes: `plan.model`."""
+
+    kind: ClassVar[str] = "factor"
+    levels: ClassVar[tuple[dict[str, Any], ...]] = ({},)
+    conflicts: ClassVar[tuple[str, ...]] = ("GroupNorm",)
+    source: ClassVar[str] = "Ioffe and Szegedy 2015, arXiv:1502.03167"
+    modalities: ClassVar[tuple[str, ...]] = ("image", "text", "table", "series")
+    tasks: ClassVar[tuple[str, ...]] = ("classification", "regression")
+    alters_serving: ClassVar[bool] = True
+
+    def __call__(self, plan: Plan) -> Plan:
+        return plan.edit_model(with_batch_norm)

@@ -1,0 +1,104 @@
+"""The Python interface and the commands beside `run`."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+import burnish as bu
+from burnish.errors import UsageError
+from burnish.pipeline import commands
+from burnish.pipeline.recipe import Recipe
+from burnish.techniques import BatchNorm, LabelSmoothing
+
+QUICK = Recipe(budget="quick", epochs=2, lr=3e-3)
+
+
+def make_net(outputs: int) -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, outputs))
+
+
+@pytest.fixture(scope="module")
+def base() -> bu.Plan:
+    return bu.Plan(model=make_net, data=bu.load("digits"), epochs=3)
+
+
+def test_train_and_compare_in_pairs(base, tmp_path) -> None:
+    before = bu.train(base, seeds=range(3), out=tmp_path)
+    after = bu.train(base.then(LabelSmoothing(alpha=0.1)), seeds=range(3), out=tmp_path)
+    found = bu.compare(before, after)
+    assert found.difference.n == 3
+    expected = sum(b.score - a.score for a, b in zip(before, after, strict=True)) / 3
+    assert found.difference.value == pytest.approx(expected)
+    assert found.verdict in ("better", "worse", "unclear")
+    assert isinstance(before.model(0), nn.Module)
+
+
+def test_trained_runs_are_not_trained_again(base, tmp_path) -> None:
+    first = bu.train(base, seeds=[0], out=tmp_path)
+    seen = []
+    second = bu.train(base, seeds=[0], out=tmp_path, on_run=seen.append)
+    assert second.runs == first.runs
+    assert len(seen) == 1
+
+
+def test_too_few_pairs_is_a_clear_error(base) -> None:
+    one = bu.train(base, seeds=[0])
+    with pytest.raises(UsageError, match="at least 2 pairs"):
+        bu.compare(one, one)
+    with pytest.raises(UsageError, match="at least one seed"):
+        bu.train(base, seeds=[])
+
+
+def test_a_trained_module_keeps_its_weights_and_its_splits(base) -> None:
+    module = make_net(10)
+    plan = bu.Plan(model=module, data=base.data, epochs=1)
+    assert torch.equal(plan.build(3)[1].weight, module[1].weight)
+    assert plan.source.trained
+
+
+def test_quick_diagnosis_trains_nothing(base) -> None:
+    findings = bu.diagnose(base, quick=True)
+    assert findings
+    assert {f.state for f in findings} <= {"fires", "clear", "cannot tell"}
+
+
+def test_compare_with_a_technique() -> None:
+    found = commands.compare_technique(replace(QUICK, techniques=("LabelSmoothing(alpha=0.1)",)))
+    assert found.after == "LabelSmoothing(alpha=0.1)"
+    assert found.difference.n == 3
+    with pytest.raises(UsageError, match="--with"):
+        commands.compare_technique(QUICK)
+
+
+def test_train_command_and_comparison_of_directories(tmp_path) -> None:
+    runs = commands.train(QUICK, seeds=2, out=tmp_path / "a")
+    commands.train(replace(QUICK, techniques=(repr(BatchNorm()),)), seeds=2, out=tmp_path / "b")
+    found = commands.compare_runs(tmp_path / "a", tmp_path / "b")
+    assert found.pairs[0][0] == pytest.approx(runs[0].score)
+    with pytest.raises(UsageError, match="no finished runs"):
+        commands.compare_runs(tmp_path / "a", tmp_path / "c")
+
+
+def test_a_dry_run_trains_nothing(tmp_path) -> None:
+    events: list[dict] = []
+    commands.study(QUICK, dry_run=True, out=tmp_path / "s", observer=events.append)
+    assert any(e["event"] == "plan" for e in events)
+    assert not any(e["event"] == "run" for e in events)
+
+
+def test_inspect_needs_no_data_for_the_zoo() -> None:
+    assert commands.inspect_network(Recipe(network="mlp", data=None)).parameters > 0
+    with pytest.raises(UsageError, match="--data"):
+        commands.inspect_network(Recipe(network="net.py:make", data=None))
+
+
+def test_init_names_what_it_finds(tmp_path) -> None:
+    (tmp_path / "table.csv").write_text("a,label\n1,2\n")
+    (tmp_path / "net.py").write_text("def make_net(outputs):\n    pass\n")
+    text = commands.init(tmp_path)
+    assert f"data: {tmp_path / 'table.csv'}" in text
+    assert "network: net.py:make_net" in text
+    (tmp_path / "recipe.yaml").write_text(text)
+    assert Recipe.from_yaml(tmp_path / "recipe.yaml").network == "net.py:make_net"
