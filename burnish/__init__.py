@@ -16,7 +16,7 @@ _HOMES = {
     "Data": "burnish.data",
     "Plan": "burnish.plan",
     "Recipe": "burnish.pipeline.recipe",
-    "batch_to_group_norm": "burnish.techniques",
+    "batch_to_group_norm": "burnish.techniques.group_norm",
     "compare": "burnish.pipeline.api",
     "compress": "burnish.pipeline.commands",
     "diagnose": "burnish.pipeline.api",

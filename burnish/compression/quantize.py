@@ -35,7 +35,7 @@ __all__ = ["Candidate", "QuantizeResult", "quantize", "saturates"]
 Array = np.ndarray
 CALIBRATION_ROWS = 256
 CALIBRATION_BATCH = 32
-CLOSE = 0.05  # relative error up to which size decides
+CLOSE = 0.1  # relative error up to which size decides; whether the metric suffers is judged afterwards
 SLACK = 1.5  # candidates up to this times the smallest error are as good
 SAME_SIZE = 1.1
 DYNAMIC_OPERATORS = ["MatMul", "Gemm", "LSTM", "Gather"]  # a dynamic convolution is slower than a float one
@@ -49,7 +49,7 @@ class Candidate:
 
     Attributes:
         kind: `static`, `static 7-bit`, `static unsigned`, `static weights` (only operators that have weights) or
-            `dynamic`.
+            `dynamic` (ranges of the rows of each call, so an output depends a little on the batch it is in).
         bytes: Size of the file.
         relative_error: Root mean square of the difference to the float outputs, relative to their spread.
         agreement: Share of examples with the same largest output; for one output, within a tenth of the spread.

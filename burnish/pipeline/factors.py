@@ -14,7 +14,7 @@ FACTORS = (
     "LabelSmoothing(alpha=0.1)",
     "Dropout(rate=0.2)",
     "WeightDecay(value=0.05)",
-    "Schedule(kind='cosine')",
+    "Schedule(shape='cosine')",
     "Activation(name='gelu')",
 )
 NORMS = ("BatchNorm()", "GroupNorm()")

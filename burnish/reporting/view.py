@@ -68,7 +68,7 @@ class View:
 
     @property
     def min_gain(self) -> float | None:
-        """The smallest gain that matters; for metrics that are no shares the recipe gives it relative to the baseline."""
+        """The smallest gain that matters; where the metric is no share, relative to the baseline in the recipe."""
         asked, scale = number(self.inner("recipe", "min_gain")), self.scale
         if asked is None or scale.percent:
             return asked

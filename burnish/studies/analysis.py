@@ -60,24 +60,24 @@ class Posterior:
 
     def p_helps(self, recipe: Recipe | Array, j: int) -> float:
         """Probability that technique `j` has a positive effect at `recipe`."""
-        return 1 - self._below(0.0, self._contrast(recipe, j))
+        return 1 - self._below(0.0, *self._along(self._contrast(recipe, j)))
 
     def interval(self, recipe: Recipe | Array, j: int, level: float = 0.90) -> tuple[float, float]:
         """Central interval of the effect of technique `j` at `recipe`, on the response scale."""
         from scipy.optimize import brentq
 
-        contrast = self._contrast(recipe, j)
+        along = self._along(self._contrast(recipe, j))
         mean, error = self.effect_at(recipe, j)
         reach = 60 * max(error, 1e-9)
-        tails = ((1 - level) / 2, (1 + level) / 2)
         low, high = (
-            brentq(lambda x, q=q: self._below(x, contrast) - q, mean - reach, mean + reach, xtol=1e-9) for q in tails
+            float(brentq(lambda x, q=q: self._below(x, *along) - q, mean - reach, mean + reach, xtol=1e-9))
+            for q in ((1 - level) / 2, (1 + level) / 2)
         )
-        return float(low), float(high)
+        return low, high
 
     def predict(self, recipes: Array | Sequence[Recipe]) -> tuple[Array, Array]:
         """Mean and standard error of the response, split effects apart, for `(m, k)` recipes: two arrays `(m,)`."""
-        columns = features(signs(np.asarray(recipes).reshape(-1, self.factors)))
+        columns = features(np.atleast_2d(signs(recipes)))
         variance = np.einsum("ij,jk,ik->i", columns, self.covariance(), columns)
         return columns @ self.mean(), np.sqrt(variance)
 
@@ -107,10 +107,9 @@ class Posterior:
     def _along(self, contrast: Array) -> tuple[Array, Array]:
         return self.means @ contrast, np.sqrt(np.einsum("i,gij,j->g", contrast, self.scales, contrast))
 
-    def _below(self, value: float, contrast: Array) -> float:
+    def _below(self, value: float, mean: Array, scale: Array) -> float:
         from scipy.special import stdtr
 
-        mean, scale = self._along(contrast)
         return float(self.weights @ stdtr(self.dof, (value - mean) / np.maximum(scale, 1e-300)))
 
     def _inflation(self) -> float:

@@ -7,7 +7,7 @@ Source: Plackett and Burman, "The Design of Optimum Multifactorial Experiments",
 Box, Hunter and Hunter, "Statistics for Experimenters", 2nd ed. 2005, for fold-over and aliasing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -59,7 +59,7 @@ class Design:
         return [recipe_of(row) for row in self.rows]
 
 
-def signs(recipe: Array | Recipe | list[bool]) -> Array:
+def signs(recipe: Array | Sequence[bool] | Sequence[Recipe]) -> Array:
     """Recipes given as booleans, 0/1 or -1/+1, as floats of -1 and +1; any shape.
 
     Example:

@@ -44,8 +44,8 @@ def with_batch_norm(model: nn.Module, *, probe: Probe) -> nn.Module:
 
     Example:
         >>> net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(288, 2))
-        >>> with_batch_norm(net, probe=Probe(inputs=torch.randn(4, 3, 8, 8)))[0].after
-        BatchNorm2d(8, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True)
+        >>> with_batch_norm(net, probe=Probe(inputs=torch.randn(4, 3, 8, 8)))[0].after.num_features
+        8
     """
     base, exchanged = _in_place_of_others(model, probe)
     try:

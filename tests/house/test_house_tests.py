@@ -79,4 +79,6 @@ def test_no_test_asserts_a_duration():
 
 
 def clock_call(node):
-    return isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ("perf_counter", "monotonic", "time")
+    called = node.func if isinstance(node, ast.Call) else None
+    of_time = isinstance(called, ast.Attribute) and getattr(called.value, "id", "") == "time"
+    return of_time and called.attr in ("perf_counter", "monotonic", "time", "process_time")

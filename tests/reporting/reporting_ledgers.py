@@ -1,12 +1,16 @@
 """Run directories as a finished job leaves them, for looking at and for tests; seeded, so always the same."""
 
+import copy
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
 from burnish.ledger import Ledger
 from burnish.records import CompressionStep, Cost, Effect, Estimate, Finding, Run, Verdict, to_json
+from burnish.reporting import build_report
 
 HOSTILE = "<script>alert('x')</script>"
 DIGITS = tuple("0123456789")
@@ -633,3 +637,14 @@ KINDS = {
     "nothing_to_gain": nothing_to_gain,
     "unfinished": unfinished,
 }
+
+
+def report(kind: str) -> dict[str, Any]:
+    """The report of one of `KINDS`; the directory is made once."""
+    return copy.deepcopy(_report(kind))
+
+
+@cache
+def _report(kind: str) -> dict[str, Any]:
+    with TemporaryDirectory() as root:
+        return build_report(KINDS[kind](Path(root)))

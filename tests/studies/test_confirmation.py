@@ -38,8 +38,8 @@ def test_fixed_validation_adds_the_variance_of_examples():
 
 def test_known_pocock_constants_are_the_limit_of_many_pairs():
     # one-sided .05, equally spaced looks: c = 1.875 for two, 1.992 for three (Jennison and Turnbull 2000, table 2.1)
-    assert look_level((400, 800)) == pytest.approx(stats.norm.sf(1.875), abs=6e-4)
-    assert look_level((300, 600, 900)) == pytest.approx(stats.norm.sf(1.992), abs=6e-4)
+    assert look_level((30, 60)) == pytest.approx(stats.norm.sf(1.875), abs=4e-4)
+    assert look_level((30, 60, 90)) == pytest.approx(stats.norm.sf(1.992), abs=4e-4)
 
 
 @pytest.mark.parametrize("looks", [(3, 5, 8), (3, 5), (2, 4, 6, 10), (3,)])

@@ -116,9 +116,14 @@ def _trial_epochs(work: Work) -> int:
 
 
 def best_epoch(scores: list[float], error: float) -> tuple[int, float]:
-    """The first epoch (from 1) whose score, smoothed over three, is within `error` / 2 of the best; and that score."""
-    padded = np.convolve(np.pad(scores, 1, mode="edge"), np.ones(3) / 3, mode="valid")
-    epoch = int(np.argmax(padded >= padded.max() - error / 2))
+    """The first epoch (from 1) whose smoothed score is within `error` / 4 of the best; and that score.
+
+    Each epoch counts with its neighbours, over a sixth of the training: a rate whose scores jump from epoch to epoch
+    must not win by one lucky epoch.
+    """
+    reach = max(1, len(scores) // 12)
+    padded = np.convolve(np.pad(scores, reach, mode="edge"), np.ones(2 * reach + 1) / (2 * reach + 1), mode="valid")
+    epoch = int(np.argmax(padded >= padded.max() - error / 4))
     return epoch + 1, float(padded[epoch])
 
 

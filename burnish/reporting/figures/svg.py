@@ -9,6 +9,8 @@ from markupsafe import Markup, escape
 
 __all__ = ["Axis", "tag", "tick_text"]
 
+TINY = 1e-6  # values closer together than this share of their size are one value
+
 
 def tag(name: str, /, *children: Any, **attributes: Any) -> Markup:
     """An element; text children and attributes are escaped, `class_` and `stroke_width` lose their underscores.
@@ -45,7 +47,10 @@ class Axis:
         if log:
             room = (high / low) ** pad if high > low else 1.5
             return cls(low=low / room, high=high * room, start=start, end=end, log=True)
-        room = (high - low) * pad if high > low else abs(high) * 0.05 or 1.0
+        if high - low > TINY * max(abs(low), abs(high), 1.0):
+            room = (high - low) * pad
+        else:
+            room = max(abs(high) * 0.05, TINY * 1000)
         return cls(low=low - room, high=high + room, start=start, end=end)
 
     def __call__(self, value: float) -> float:
@@ -74,7 +79,7 @@ class Axis:
             found = [d * 10.0**k for k in decades for d in digits if self.low <= d * 10.0**k <= self.high]
             if len(found) <= count + 2:
                 return found
-        return found
+        return found[:: math.ceil(len(found) / (count + 2))]
 
 
 def _round_step(raw: float) -> float:
