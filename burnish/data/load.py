@@ -67,7 +67,7 @@ def load(
     Example:
         >>> data = load("digits")
         >>> data.input_shape, len(data.train), len(data.validation), data.test_size
-        ((1, 8, 8), 400, 700, 697)
+        ((1, 8, 8), 300, 700, 797)
     """
     if isinstance(source, Data):
         return source

@@ -25,6 +25,7 @@ from torch import nn
 from burnish.errors import UsageError
 from burnish.model import zoo
 from burnish.model.checkpoint import file_hash, load_state, read_state
+from burnish.model.factories import bound_text, call_factory, offered
 from burnish.model.locate import find, load_file, locate, refer, source_hash
 
 if TYPE_CHECKING:
@@ -70,8 +71,8 @@ class ModelSource:
         if self.module is not None:
             return copy.deepcopy(self.module)
         assert self.factory is not None
-        offered = _offered(inputs, outputs, (data_info or {}).get("vocabulary", 0))
-        network = _called(self.factory, self.arguments, offered, self.name)
+        facts = offered(inputs, outputs, (data_info or {}).get("vocabulary", 0))
+        network = call_factory(self.factory, self.arguments, facts, self.name)
         if self.checkpoint is not None:
             load_state(network, read_state(self.checkpoint), str(self.checkpoint))
         return network
@@ -83,7 +84,7 @@ class ModelSource:
         assert self.factory is not None
         weights = f"#{file_hash(self.checkpoint)}" if self.checkpoint else ""
         arguments = json.dumps(self.arguments, sort_keys=True, default=repr) if self.arguments else ""
-        return f"{_qualified(self.factory)}#{source_hash(self.factory)}{arguments}{weights}"
+        return f"{_qualified(self.factory)}#{source_hash(self.factory)}{bound_text(self.factory)}{arguments}{weights}"
 
     @property
     def portable(self) -> bool:
@@ -164,9 +165,10 @@ def as_source(model: Any, data: "Data | None" = None) -> ModelSource:
         return _named(model)
     if isinstance(model, nn.Module):
         return ModelSource(name=type(_unwrapped(model)).__name__, module=_unwrapped(model))
-    if isinstance(model, functools.partial) and not model.args:
+    if isinstance(model, functools.partial):
         inner = as_source(model.func)
-        return replace(inner, arguments=inner.arguments | model.keywords)
+        given = inspect.signature(model.func).bind_partial(*model.args, **model.keywords)
+        return replace(inner, arguments=inner.arguments | given.arguments)
     if callable(model):
         return ModelSource(name=getattr(model, "__qualname__", type(model).__name__), factory=model)
     raise UsageError(
@@ -205,50 +207,6 @@ def _unwrapped(model: nn.Module) -> nn.Module:
     if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
         return model.module
     return getattr(model, "_orig_mod", model)
-
-
-def _offered(inputs: tuple[int, ...], outputs: int, vocabulary: int) -> dict[str, Any]:
-    """Every name under which a factory may ask for a fact of the data."""
-    return {
-        **dict.fromkeys(("inputs", "input_shape"), tuple(inputs)),
-        **dict.fromkeys(("outputs", "num_classes", "n_classes", "num_outputs"), outputs),
-        **dict.fromkeys(("in_channels", "in_chans", "in_features"), inputs[0]),
-        **dict.fromkeys(("vocabulary", "vocab_size", "vocabulary_size"), vocabulary),
-    }
-
-
-def _called(factory: Callable[..., Any], arguments: dict[str, Any], offered: dict[str, Any], name: str) -> nn.Module:
-    wanted = _wanted(factory)
-    given = {key: offered[key] for key in wanted if key in offered} | arguments
-    lacking = [key for key, needed in wanted.items() if needed and key not in given]
-    if lacking:
-        raise UsageError(
-            f"the factory {name} wants {', '.join(lacking)}; Burnish can give {', '.join(sorted(offered))}: "
-            "give the others a default, or wrap the factory in a function without them"
-        )
-    try:
-        network = factory(**given)
-    except UsageError:
-        raise
-    except Exception as error:
-        shown = ", ".join(f"{key}={value!r}" for key, value in given.items())
-        raise UsageError(f"{name}({shown}) failed: {type(error).__name__}: {error}") from error
-    if not isinstance(network, nn.Module):
-        raise UsageError(f"the factory {name} returned a {type(network).__name__}, not a torch.nn.Module")
-    return network
-
-
-def _wanted(factory: Callable[..., Any]) -> dict[str, bool]:
-    """Names of the factory's parameters, and whether each must be given."""
-    try:
-        parameters = inspect.signature(factory).parameters.values()
-    except (TypeError, ValueError):
-        return {}
-    wanted = {p.name: p.default is p.empty for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
-    open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters)
-    if open_ended and str(getattr(factory, "__module__", "")).startswith("torchvision."):
-        wanted.setdefault("num_classes", False)
-    return wanted
 
 
 def _qualified(thing: Any) -> str:

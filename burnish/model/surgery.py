@@ -37,6 +37,11 @@ class Probe:
     inputs: Tensor
     trained: bool = False
 
+    @property
+    def few(self) -> Tensor:
+        """The first 8 rows: enough to see what a network does, in an eighth of the time."""
+        return self.inputs[:8]
+
 
 class Wrapped(nn.Module):
     """A layer with something before or after it, called like the layer.

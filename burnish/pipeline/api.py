@@ -47,7 +47,8 @@ class Runs:
         """The primary metric over the seeds, with a t interval."""
         from burnish.pipeline.stages.pilot import score_estimate, usable
 
-        return score_estimate(usable(list(self.runs)), of="splits")
+        bounded = self.plan.data.task.primary.bounded
+        return score_estimate(usable(list(self.runs)), bounded=bounded)
 
     def model(self, index: int = 0) -> Any:
         """The trained network of run `index`, in eval mode."""
@@ -156,8 +157,8 @@ def compare_runs(
         before=names[0],
         after=names[1],
         metric=primary.name,
-        before_score=_mean(scores[0]),
-        after_score=_mean(scores[1]),
+        before_score=_mean(scores[0], primary.bounded),
+        after_score=_mean(scores[1], primary.bounded),
         difference=difference,
         verdict=verdict,
         p_value=p_value,
@@ -175,10 +176,10 @@ def _pairs(before: tuple[Run, ...], after: tuple[Run, ...]) -> list[tuple[Run, R
     ]
 
 
-def _mean(scores: list[float]) -> Estimate:
+def _mean(scores: list[float], bounded: bool) -> Estimate:
     from burnish.pipeline.stages.pilot import score_estimate
 
-    found = score_estimate(scores)
+    found = score_estimate(scores, bounded=bounded)
     assert found is not None
     return found
 

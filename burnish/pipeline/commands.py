@@ -159,8 +159,9 @@ def compare_technique(recipe: Recipe, *, out: Path | None = None, observer: Obse
         for name, stage in (("prepare", prepare), ("preflight", preflight), ("tune", tune), ("pilot", pilot)):
             work.ledger.once(name, lambda stage=stage: stage(work))  # type: ignore[misc]
         pairs, _, decision = confirmed_pairs(work, [], techniques, looks=work.budget.looks, stage="compare")
+        bounded = work.data.task.primary.bounded
         done = [p for p in pairs if p[0].status == p[1].status == "done"]
-        means = [score_estimate([pair[i].score for pair in done]) for i in (0, 1)]
+        means = [score_estimate([p[i].score for p in done], bounded=bounded) for i in (0, 1)]
         if decision.estimate is None or means[0] is None or means[1] is None:
             raise UsageError(f"no pair of runs finished: {pairs[0][1].error or pairs[0][1].status}")
         return Comparison(

@@ -3,7 +3,6 @@
 import dataclasses
 import difflib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from burnish.errors import UsageError
@@ -87,19 +86,6 @@ class Recipe:
                 raise UsageError(f"the recipe has an unknown key {key!r}{hint} Known: {', '.join(known)}")
             clean[name] = tuple(value) if isinstance(value, list) else value
         return cls(**clean)
-
-    @classmethod
-    def from_yaml(cls, path: Path) -> "Recipe":
-        """The recipe in a YAML file; relative paths in it are seen from where the command runs."""
-        import yaml
-
-        try:
-            values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        except (OSError, yaml.YAMLError) as error:
-            raise UsageError(f"could not read the recipe {path}: {error}") from error
-        if not isinstance(values, dict):
-            raise UsageError(f"{path} must hold `flag: value` lines, got {type(values).__name__}")
-        return cls.from_mapping(values)
 
     def to_json(self) -> dict[str, Any]:
         """All values that differ from the defaults, plus those that name the job."""

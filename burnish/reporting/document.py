@@ -178,6 +178,7 @@ class Hero:
     meaning: str
     headline: str = ""
     metric: str = ""
+    names: tuple[str, str] = ("before", "after")
     before: Cell | None = None
     after: Cell | None = None
     gain: Cell | None = None

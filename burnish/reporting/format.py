@@ -24,6 +24,7 @@ __all__ = [
     "probability",
     "ratio",
     "scale_for",
+    "sentence",
     "short_count",
     "significant",
 ]
@@ -34,10 +35,9 @@ ERRORS = ("log_loss", "brier", "ece", "rmse", "mae")
 OWN_UNIT = ("rmse", "mae")  # metrics in the unit of the target
 STANDARD_UNITS = ("", "fraction", "ratio", "seconds", "ms", "bytes", "points", "target unit")
 FINE = 2000  # from this many validation examples on, a hundredth of a point can mean something
+AVERAGES = ("macro", "micro", "weighted")
 LABELS = {
-    "f1_macro": "macro F1",
-    "f1_micro": "micro F1",
-    "f1_weighted": "weighted F1",
+    "f1": "F1",
     "rmse": "RMSE",
     "mae": "MAE",
     "r2": "R²",
@@ -169,7 +169,22 @@ def _decimals(reference: Any) -> int:
 
 def label(metric: str) -> str:
     """A metric's name for people: `f1_macro` is `macro F1`."""
-    return LABELS.get(metric, metric.replace("_", " "))
+    if metric in LABELS:
+        return LABELS[metric]
+    name, _, average = metric.rpartition("_")
+    return f"{average} {label(name)}" if average in AVERAGES and name else metric.replace("_", " ")
+
+
+def sentence(value: Any) -> str:
+    """Text as a sentence: a capital at the start, a stop at the end.
+
+    Example:
+        >>> sentence("lower bound above zero")
+        'Lower bound above zero.'
+    """
+    text = str(value or "").strip()
+    text = text[:1].upper() + text[1:]
+    return text + "." if text and text[-1] not in ".!?:" else text
 
 
 def significant(value: Any, digits: int = 3) -> str:

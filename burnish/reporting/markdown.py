@@ -111,8 +111,8 @@ def _hero(hero: Hero) -> str:
     if hero.headline:
         parts.append(f"**{escape(hero.headline)}**")
     if hero.before:
-        scores = f"{hero.before.text} ({hero.before.detail})"
-        scores += f" → {hero.after.text} ({hero.after.detail})" if hero.after else ""
+        scores = f"{hero.names[0]} {hero.before.text} ({hero.before.detail})"
+        scores += f" → {hero.names[1]} {hero.after.text} ({hero.after.detail})" if hero.after else ""
         gain = f", gain {hero.gain.text} {hero.gain.detail}" if hero.gain else ""
         parts.append(escape(f"{hero.metric}: {scores}{gain}".replace(" ()", "")))
     return "\n\n".join([*parts, escape(hero.basis)] if hero.basis else parts)

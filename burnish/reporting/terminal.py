@@ -62,18 +62,18 @@ def _grid(*headers: str) -> "Table":
 def _scores(view: View) -> "Table":
     from rich.text import Text
 
-    table, scale = _grid("", "before", "after", "difference"), view.scale
+    table, scale = _grid("", "baseline", "after", "difference"), view.scale
     arms = view.inner_rows("confirmation", "arms")
     if len(arms) > 1:
         before, after = (_mean(arm) for arm in (arms[0], arms[-1]))
         gain = _gain(view, view.inner("confirmation", "difference"))
-        table.add_row(f"{scale.label}, fresh splits", scale.score(before), scale.score(after), gain)
+        table.add_row(f"{scale.label} of the recipe, fresh splits", scale.score(before), scale.score(after), gain)
     elif estimate(view.inner("baseline", "score")):
         table.add_row(f"{scale.label}, pilot", _with_interval(view, view.inner("baseline", "score")), "", "")
     test = view.mapping("test")
     if test:
         cells = [_with_interval(view, test.get(key)) for key in ("before", "after")]
-        table.add_row(Text(f"{scale.label}, test"), *cells, _gain(view, test.get("difference")))
+        table.add_row(Text(f"{scale.label} of what ships, test"), *cells, _gain(view, test.get("difference")))
     _cost_rows(view, table)
     return table
 

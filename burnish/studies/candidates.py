@@ -74,7 +74,7 @@ def pruned(posterior: Posterior, recipe: Recipe, *, below: float = PRUNE_BELOW) 
     return recipe
 
 
-def winner(scores: Sequence[Sequence[float]], baseline: Sequence[float]) -> int | None:
+def winner(scores: Sequence[Sequence[float]] | Array, baseline: Sequence[float] | Array) -> int | None:
     """Index of the candidate with the best mean response over the fresh splits, or None for the baseline.
 
     A split on which the baseline or the candidate failed is left out of that candidate's comparison; a candidate
@@ -90,7 +90,7 @@ def winner(scores: Sequence[Sequence[float]], baseline: Sequence[float]) -> int 
     """
     gains = [np.asarray(row, float) - np.asarray(baseline, float) for row in scores]
     means = [float(np.nanmean(g)) if np.isfinite(g).mean() > 0.5 else -np.inf for g in gains]
-    best = int(np.argmax(means)) if means else -1
+    best = int(np.argmax(means)) if means else 0
     return best if means and means[best] > 0 else None
 
 

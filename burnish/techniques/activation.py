@@ -49,7 +49,7 @@ def with_activation(model: nn.Module, *, probe: Probe, name: str = "gelu") -> nn
         )
     """
     _check(name)
-    return swapped(model, probe.inputs, name)
+    return swapped(model, probe.few, name)
 
 
 def _check(name: str) -> None:

@@ -49,7 +49,7 @@ def with_batch_norm(model: nn.Module, *, probe: Probe) -> nn.Module:
     """
     base, exchanged = _in_place_of_others(model, probe)
     try:
-        network, paths = inserted(base, probe.inputs, lambda channels, spatial: _BY_SPATIAL[spatial](channels))
+        network, paths = inserted(base, probe.few, lambda channels, spatial: _BY_SPATIAL[spatial](channels))
     except NotApplicable:
         if not exchanged:
             raise
@@ -62,7 +62,7 @@ def with_batch_norm(model: nn.Module, *, probe: Probe) -> nn.Module:
 
 def _in_place_of_others(model: nn.Module, probe: Probe) -> tuple[nn.Module, tuple[str, ...]]:
     """Group and instance norms become batch norms."""
-    seen = trace(model, probe.inputs)
+    seen = trace(model, probe.few)
     spatial = {c.path: len(c.shape) - 2 for c in seen.calls if isinstance(c.module, _REPLACEABLE)}
     modules = dict(model.named_modules())
     chosen = {id(modules[path]): path for path in spatial if seen.times(path) == 1}

@@ -52,7 +52,7 @@ def with_dropout(model: nn.Module, *, probe: Probe, rate: float = 0.2) -> nn.Mod
     """
     _check(rate)
     network, changed = _adjusted(model, rate)
-    places = dropout_places(trace(model, probe.inputs)) if rate > 0 else ()
+    places = dropout_places(trace(model, probe.few)) if rate > 0 else ()
     if rate > 0 and not places and not changed:
         raise NotApplicable(
             "no place for dropout: the network has no hidden activation before a layer that takes its result alone, "

@@ -105,7 +105,7 @@ def with_group_norm(model: nn.Module, *, probe: Probe, groups: int = 16) -> nn.M
     except NotApplicable:
         converted = False
     try:
-        network, paths = inserted(model, probe.inputs, partial(_made, groups=groups))
+        network, paths = inserted(model, probe.few, partial(_made, groups=groups))
     except NotApplicable:
         if not converted:
             raise

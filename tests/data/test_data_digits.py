@@ -16,7 +16,7 @@ def digits():
 
 
 def test_sizes_and_layout(digits):
-    assert (len(digits.train), len(digits.validation), digits.test_size) == (400, 700, 697)
+    assert (len(digits.train), len(digits.validation), digits.test_size) == (300, 700, 797)
     assert digits.inputs.shape == (1100, 8, 8, 1)
     assert digits.inputs.dtype == np.uint8
     assert digits.inputs.max() == 16
@@ -45,7 +45,7 @@ def test_statistics_are_those_of_the_training_rows(digits):
 def test_network_input_is_standardized_and_equal_to_its_torch_twin(digits):
     stored = digits.train.inputs
     inputs = digits.preparation.network_input(stored)
-    assert inputs.shape == (400, 1, 8, 8)
+    assert inputs.shape == (300, 1, 8, 8)
     assert inputs.dtype == np.float32
     assert abs(inputs.mean()) < 1e-5
     assert abs(inputs.std() - 1) < 1e-5

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 import burnish as bu
+from burnish.cli.recipe_file import read_recipe
 from burnish.errors import UsageError
 from burnish.pipeline import commands
 from burnish.pipeline.recipe import Recipe
@@ -101,4 +102,4 @@ def test_init_names_what_it_finds(tmp_path) -> None:
     assert f"data: {tmp_path / 'table.csv'}" in text
     assert "network: net.py:make_net" in text
     (tmp_path / "recipe.yaml").write_text(text)
-    assert Recipe.from_yaml(tmp_path / "recipe.yaml").network == "net.py:make_net"
+    assert Recipe.from_mapping(read_recipe(tmp_path / "recipe.yaml")).network == "net.py:make_net"

@@ -16,20 +16,9 @@ def test_an_unknown_key_names_the_nearest() -> None:
         Recipe.from_mapping({"epoch": 3})
 
 
-def test_yaml_gives_the_same_recipe(tmp_path) -> None:
-    file = tmp_path / "recipe.yaml"
-    file.write_text("data: digits\nepochs: 3\nonly: [Mixup, Dropout]\n")
-    assert Recipe.from_yaml(file) == Recipe(data="digits", epochs=3, only=("Mixup", "Dropout"))
-    file.write_text("- a\n- b\n")
-    with pytest.raises(UsageError, match="flag: value"):
-        Recipe.from_yaml(file)
-
-
 def test_the_command_names_what_differs_from_the_defaults() -> None:
     recipe = Recipe(network="net.py:make", epochs=3, techniques=("Mixup(alpha=0.2)",))
-    assert recipe.command(out="runs/a") == (
-        'burnish run net.py:make --with "Mixup(alpha=0.2)" --epochs 3 --out runs/a'
-    )
+    assert recipe.command(out="runs/a") == ('burnish run net.py:make --with "Mixup(alpha=0.2)" --epochs 3 --out runs/a')
 
 
 @pytest.mark.parametrize("wrong", [{"epochs": 0}, {"batch_size": -1}, {"lr": 0.0}, {"on": "mars"}])

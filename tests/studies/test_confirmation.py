@@ -58,14 +58,14 @@ def test_overall_error_is_kept_on_independent_data(looks):
 def test_decide_itself_keeps_the_error():
     rng = np.random.default_rng(2)
     wrong = 0
-    for _ in range(1500):
+    for _ in range(600):
         gains = rng.normal(size=8)
         for n in (3, 5, 8):
             decision = decide(gains[:n], n_train=100, n_validation=0, min_gain=0.0)
             if decision.verdict != CONTINUE:
                 break
         wrong += decision.verdict == CONFIRMED
-    assert wrong / 1500 <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 1500)
+    assert wrong / 600 <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 600)
 
 
 def test_verdicts():

@@ -31,9 +31,9 @@ def computed_with(model, inputs, name):
     def other(x, inplace=False):
         return function(x)
 
-    with mock.patch.multiple(F, relu=other), mock.patch.object(torch, "relu", other):
-        with mock.patch.object(torch.Tensor, "relu", other), torch.no_grad():
-            return model(inputs)
+    patches = [mock.patch.object(home, "relu", other) for home in (F, torch, torch.Tensor)]
+    with patches[0], patches[1], patches[2], torch.no_grad():
+        return model(inputs)
 
 
 @pytest.mark.parametrize("name", ["gelu", "silu", "leaky_relu"])
@@ -78,8 +78,8 @@ def test_gates_and_last_words_stay():
     model, inputs = make("separable")
     changed = with_activation(model, probe=Probe(inputs=inputs), name="gelu")
     code = changed.code
-    assert code.count("gelu") == 4
-    assert code.count("sigmoid") == 1
+    assert code.count(".gelu(") == 4
+    assert code.count(".sigmoid(") == 1
     final = nn.Sequential(nn.Linear(4, 4), nn.Sigmoid(), nn.Linear(4, 1), nn.Sigmoid())
     changed = with_activation(final, probe=Probe(inputs=torch.randn(3, 4)), name="relu")
     assert [type(m) for m in changed] == [nn.Linear, nn.ReLU, nn.Linear, nn.Sigmoid]

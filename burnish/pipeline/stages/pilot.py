@@ -47,15 +47,19 @@ def usable(runs: list[Run]) -> list[float]:
     return [run.score for run in runs if run.status == "done" and math.isfinite(run.score)]
 
 
-def score_estimate(scores: list[float], *, of: str = "splits") -> Estimate | None:
-    """Mean of `scores` with a plain t interval; it describes these replicates, not a comparison."""
+def score_estimate(scores: list[float], *, of: str = "splits", bounded: bool = True) -> Estimate | None:
+    """Mean of `scores` with a plain t interval, kept within 0 and 1 where scores are `bounded`.
+
+    It describes these replicates; it is no comparison.
+    """
     if not scores:
         return None
     mean = float(np.mean(scores))
     if len(scores) < 2:
         return Estimate(value=mean, n=1, of=of)
     half = float(stats.t.ppf(0.975, len(scores) - 1) * np.std(scores, ddof=1) / math.sqrt(len(scores)))
-    return Estimate(value=mean, low=mean - half, high=mean + half, n=len(scores), of=of)
+    low, high = (max(mean - half, 0.0), min(mean + half, 1.0)) if bounded else (mean - half, mean + half)
+    return Estimate(value=mean, low=low, high=high, n=len(scores), of=of)
 
 
 def smallest_detectable_gain(work: Work, scores: list[float]) -> float | None:
@@ -93,7 +97,7 @@ def _section(
         "layers": network["layers"],
         "recipe": tuned["base"],
         "tuned": tuned["tuned"],
-        "score": to_json(score_estimate(scores)),
+        "score": to_json(score_estimate(scores, bounded=work.data.task.primary.bounded)),
         "sigma": float(np.std(scores, ddof=1)) if len(scores) > 1 else None,
         "smallest_detectable_gain": detectable,
         "train_seconds": seconds,

@@ -9,6 +9,7 @@ from burnish.evaluation.generalization import generalization
 from burnish.evaluation.paired import paired_examples
 from burnish.evaluation.quality import confusion, per_class, quality
 from burnish.exporting.runtime import run as run_onnx
+from burnish.ledger import write_bytes
 from burnish.pipeline.work import Work
 from burnish.pipeline.worker import train_subset
 from burnish.records import to_json
@@ -22,6 +23,8 @@ Array = np.ndarray
 def final_test(work: Work) -> dict[str, Any]:
     """Measure baseline.onnx and model.onnx on the sealed test set, once, and keep all predictions."""
     data, task = work.data, work.data.task
+    if data.test is None:
+        return _without_test(work)
     openings = work.ledger.record_opening(REASON, data.fingerprint)
     split = data.open_test(REASON)
     work.note(f"the test set is opened: {len(split)} examples, opening {openings}")
@@ -47,6 +50,22 @@ def final_test(work: Work) -> dict[str, Any]:
         "generalization": _generalization(work, after, targets),
     }
     return to_json({**measured, "report": {"test": measured, "quality": section}})
+
+
+def _without_test(work: Work) -> dict[str, Any]:
+    """The user gave no test set: validation stands in for the table of qualities, and that is said."""
+    task, split = work.data.task, work.data.validation
+    before, after = (_predictions(work, name, split) for name in ("baseline.onnx", "model.onnx"))
+    metrics = [quality(task, p, split.targets) for p in (before, after)]
+    name, reason = task.primary.name, "the data have no test set; validation was used to choose, so it flatters"
+    section = {
+        "split": "validation",
+        "before": _quality(work, metrics[0], before, split.targets),
+        "after": _quality(work, metrics[1], after, split.targets),
+    }
+    _write_frames(work, [_frame(work, "validation", split.targets, before, after)])
+    found = {"before": metrics[0][name], "after": metrics[1][name], "n": len(split)}
+    return to_json({**found, "report": {"test": {"skipped": reason}, "quality": section}})
 
 
 def _predictions(work: Work, file: str, split: Split) -> Array:
@@ -79,12 +98,6 @@ def _generalization(work: Work, test_predictions: Array, test_targets: Array) ->
 
 def _write_predictions(work: Work, test: Split, before: Array, after: Array) -> None:
     """predictions.parquet: one row per example of validation and test, for baseline and shipped model."""
-    import io
-
-    import pandas as pd
-
-    from burnish.ledger import write_bytes
-
     data = work.data
     validation = data.validation
     parts = [
@@ -96,6 +109,15 @@ def _write_predictions(work: Work, test: Split, before: Array, after: Array) -> 
         ),
         _frame(work, "test", test.targets, before, after),
     ]
+    _write_frames(work, parts)
+
+
+def _write_frames(work: Work, parts: list[Any]) -> None:
+    """Write `parts` one below the other as predictions.parquet."""
+    import io
+
+    import pandas as pd
+
     buffer = io.BytesIO()
     pd.concat(parts, ignore_index=True).to_parquet(buffer, index=False)
     write_bytes(work.root / "predictions.parquet", buffer.getvalue())

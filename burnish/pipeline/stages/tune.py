@@ -47,7 +47,7 @@ def tune(work: Work) -> dict[str, Any]:
         best = max(usable, key=lambda t: t["score"] if primary.greater_is_better else -t["score"])
         base["lr"] = best["lr"]
         if not recipe.epochs:
-            base["epochs"] = min(base["epochs"], max(math.ceil(best["best_epoch"] * 1.2), 3))
+            base["epochs"] = max(best["best_epoch"], min(base["epochs"], 3))
     return _settled(work, base, runs, tuned, suggestion)
 
 
@@ -116,14 +116,15 @@ def _trial_epochs(work: Work) -> int:
 
 
 def best_epoch(scores: list[float], error: float) -> tuple[int, float]:
-    """The first epoch (from 1) whose smoothed score is within `error` / 4 of the best; and that score.
+    """The last epoch (from 1) whose smoothed score is within `error` / 2 of the best; and that score.
 
-    Each epoch counts with its neighbours, over a sixth of the training: a rate whose scores jump from epoch to epoch
-    must not win by one lucky epoch.
+    The last, not the first: as long as it does not hurt the baseline, a longer training is fair to techniques that
+    need time. Each epoch counts with its neighbours, over a sixth of the training: a rate whose scores jump from
+    epoch to epoch must not win by one lucky epoch.
     """
     reach = max(1, len(scores) // 12)
     padded = np.convolve(np.pad(scores, reach, mode="edge"), np.ones(2 * reach + 1) / (2 * reach + 1), mode="valid")
-    epoch = int(np.argmax(padded >= padded.max() - error / 4))
+    epoch = int(np.flatnonzero(padded >= padded.max() - error / 2)[-1])
     return epoch + 1, float(padded[epoch])
 
 

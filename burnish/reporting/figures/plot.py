@@ -21,7 +21,7 @@ def frame(x: Axis, y: Axis, *, x_name: str, y_name: str, x_text: TickText, y_tex
     for v in up:
         parts.append(tag("line", x1=LEFT, x2=WIDTH - RIGHT, y1=y(v), y2=y(v), class_="grid"))
         parts.append(tag("text", y_text(v, up), x=LEFT - 7, y=y(v), dy="0.33em", text_anchor="end", class_="tick-text"))
-    for v in across:
+    for v in (v for v in across if x_text(v, across)):
         parts.append(tag("line", x1=x(v), x2=x(v), y1=HEIGHT - BOTTOM, y2=HEIGHT - BOTTOM + 4, class_="axis"))
         parts.append(
             tag("text", x_text(v, across), x=x(v), y=HEIGHT - BOTTOM + 16, text_anchor="middle", class_="tick-text")

@@ -11,7 +11,7 @@ from burnish.reporting.figures.svg import Axis, tag, tick_text
 __all__ = ["Point", "scatter"]
 
 WIDE = 6.0
-LETTER, LINE = 5.6, 12.0  # size of a label's letter, in pixels of the drawing
+LETTER, LINE = 6.0, 12.0  # size of a label's letter, in pixels of the drawing
 
 Box = tuple[float, float, float, float]
 
@@ -102,9 +102,18 @@ def _labels(points: list[Point], x: Axis, y: Axis) -> Markup:
             box = (left, base - 9, left + LETTER * len(p.name), base + 3)
             if _inside(box) and not any(_overlap(box, other) for other in taken):
                 taken.append(box)
-                parts.append(tag("text", p.name, x=left, y=base, class_="label"))
+                parts += [_leader(p, box, x, y), tag("text", p.name, x=left, y=base, class_="label")]
                 break
     return Markup("").join(parts)
+
+
+def _leader(p: Point, box: Box, x: Axis, y: Axis) -> Markup:
+    """A thin line from a label to its point where it stands a line or more away."""
+    middle = (box[1] + box[3]) / 2
+    if abs(middle - y(p.y)) < LINE:
+        return Markup("")
+    near = min(max(x(p.x), box[0]), box[2])
+    return tag("line", x1=near, x2=x(p.x), y1=middle, y2=y(p.y), class_="leader")
 
 
 def _places(name: str, x: float, y: float) -> list[tuple[float, float]]:

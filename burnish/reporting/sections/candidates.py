@@ -18,7 +18,7 @@ def candidates(view: View) -> Section:
     """Mean and single scores of every candidate."""
     if view.skipped("candidates"):
         return Section(id="candidates", title=TITLE, blocks=(Text(text=view.skipped("candidates"), tone="skipped"),))
-    rows = view.rows("candidates")
+    rows = sorted(view.rows("candidates"), key=lambda row: number(row.get("rank")) or float("inf"))
     if not rows:
         return Section(
             id="candidates", title=TITLE, blocks=(Text(text="No recipe was worth a re-run.", tone="skipped"),)

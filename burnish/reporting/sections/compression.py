@@ -5,7 +5,7 @@ from typing import Any
 from burnish.reporting.document import Block, Bullets, Cell, Column, Section, Table, Text, gain_cell
 from burnish.reporting.figures import Mark, track, track_axis, track_head
 from burnish.reporting.figures.svg import Axis
-from burnish.reporting.format import bytes_text, estimate, milliseconds, number, ratio, short_count
+from burnish.reporting.format import bytes_text, estimate, milliseconds, number, ratio, sentence, short_count
 from burnish.reporting.view import View
 
 __all__ = ["compression"]
@@ -35,16 +35,14 @@ def compression(view: View) -> Section:
 
 def _columns(view: View, axis: Axis) -> tuple[Column, ...]:
     return (
-        Column(name="Step"),
+        Column(name="Step and reason"),
         Column(name="Accepted", kind="mark"),
         Column(kind="figure", figure=track_head(axis, factor=view.scale.factor, signed=True)),
         Column(name="Difference", kind="num", title="paired, on the same examples; positive is better"),
         Column(name="Lower bound", kind="num", title="one-sided 95 % bound; must be above minus the largest drop"),
         Column(name=view.scale.label, kind="num"),
         Column(name="p50 latency", kind="num", title="batch 1"),
-        Column(name="Size", kind="num"),
-        Column(name="Parameters", kind="num"),
-        Column(name="Reason"),
+        Column(name="Size", kind="num", title="of the file; parameters below it"),
     )
 
 
@@ -67,7 +65,7 @@ def _lead(view: View, drop: float | None) -> str:
     parts = []
     if drop is not None:
         allowed = view.scale.gain(drop).lstrip("+")
-        parts.append(f"A step is accepted only if its lower bound stays above −{allowed} .")
+        parts.append(f"A step is accepted only if its lower bound stays above −{allowed}.")
     smallest = number(view.report.get("smallest_resolvable_drop"))
     if smallest is not None:
         parts.append(f"The smallest drop these data resolve is {view.scale.gain(smallest).lstrip('+')}.")
@@ -87,17 +85,24 @@ def _row(view: View, step: dict[str, Any], axis: Axis, drop: float | None) -> tu
     marks = [Mark(value=gain.value, low=gain.low, high=gain.high, style=style)] if gain else []
     references = ((0.0, "zero"), *(((-drop, "least"),) if drop else ()))
     return (
-        Cell(text=str(step.get("step") or ""), title=str(step.get("file") or "")),
+        Cell(
+            text=str(step.get("step") or ""),
+            detail=sentence(step.get("reason")),
+            title=str(step.get("file") or ""),
+            tone="stack",
+        ),
         Cell(text="yes" if accepted else "no", tone="good" if accepted else "muted"),
         Cell(figure=track(axis, marks, references=references)),
         gain_cell(gain, view.scale),
         Cell(text=view.scale.bare_gain(step.get("lower_bound"))),
         Cell(text=view.scale.score(step.get("score"))),
         _latency(step),
-        Cell(text=bytes_text(step.get("bytes"))),
-        Cell(text=short_count(step.get("parameters"))),
-        Cell(text=str(step.get("reason") or ""), tone="muted"),
+        Cell(text=bytes_text(step.get("bytes")), detail=_parameters(step)),
     )
+
+
+def _parameters(step: dict[str, Any]) -> str:
+    return "" if number(step.get("parameters")) is None else f"{short_count(step.get('parameters'))} parameters"
 
 
 def _latency(step: dict[str, Any]) -> Cell:

@@ -17,7 +17,7 @@ from burnish.reporting.document import (
 )
 from burnish.reporting.figures import Mark, track, track_axis, track_head
 from burnish.reporting.figures.svg import Axis
-from burnish.reporting.format import DASH, estimate, label, number, p_text, ratio, scale_for, significant
+from burnish.reporting.format import DASH, estimate, label, number, p_text, ratio, scale_for, sentence, significant
 from burnish.reporting.view import View
 
 __all__ = ["confirmation"]
@@ -40,7 +40,7 @@ def confirmation(view: View) -> Section:
     blocks: list[Block] = [_arms(view), *([Row(blocks=sides)] if sides else [])]
     note = view.inner("confirmation", "note")
     if note:
-        blocks.append(Text(text=str(note), tone="note"))
+        blocks.append(Text(text=sentence(note), tone="note"))
     lead = LEAD if view.inner_rows("confirmation", "arms") else ""
     return Section(id="confirmation", title=TITLE, lead=lead, blocks=tuple(blocks))
 
@@ -62,7 +62,7 @@ def _arms(view: View) -> Facts:
         items.append(("Gain", Cell(text=view.scale.gain(gain), detail=detail)))
     verdict = str(view.inner("confirmation", "verdict") or DASH)
     items.append(("Verdict", Cell(text=verdict, detail=p_text(view.inner("confirmation", "p_value")))))
-    for name, key in (("Training time", "time_ratio"), ("Parameters", "size_ratio")):
+    for name, key in (("Training time", "time_ratio"), ("Size", "size_ratio")):
         if number(view.inner("confirmation", key)) is not None:
             items.append((name, Cell(text=ratio(view.inner("confirmation", key)), detail="of the baseline's")))
     return Facts(items=tuple(items))

@@ -11,21 +11,22 @@ __all__ = ["curves"]
 
 TITLE = "Learning curves"
 LEGEND = "The axis of the score leaves out the first epochs."
-ARMS = (("baseline", "before"), ("winner", "after"))
+ARMS = (("baseline", "baseline", "before"), ("winner", "winner", "after"))
 
 
 def curves(view: View) -> Section:
     """Loss and primary metric by epoch."""
     if view.skipped("curves"):
         return Section(id="curves", title=TITLE, blocks=(Text(text=view.skipped("curves"), tone="skipped"),))
+    arms = _arms(view)
     loss = [
-        Line(name=f"{arm}{what}", points=points(view.inner_rows("curves", arm), key), style=f"c-{style}{dash}")
-        for arm, style in ARMS
+        Line(name=f"{arm}{what}", points=points(view.inner_rows("curves", arm_key), key), style=f"c-{style}{dash}")
+        for arm, arm_key, style in arms
         for key, what, dash in (("train_loss", ", training", " dashed"), ("loss", "", ""))
     ]
     score = [
-        Line(name=arm, points=points(view.inner_rows("curves", arm), view.metric), style=f"c-{style}")
-        for arm, style in ARMS
+        Line(name=arm, points=points(view.inner_rows("curves", arm_key), view.metric), style=f"c-{style}")
+        for arm, arm_key, style in arms
     ]
     panels = tuple(
         Figure(svg=line_panel(lines, y_name=name, factor=factor, log=lines is loss, settled=lines is score))
@@ -43,6 +44,13 @@ def curves(view: View) -> Section:
     return Section(
         id="curves", title=TITLE, lead=lead if panels else "", legend=LEGEND if panels else "", blocks=blocks
     )
+
+
+def _arms(view: View) -> tuple[tuple[str, str, str], ...]:
+    """Name, key and style of each arm; one where the baseline itself ships."""
+    if view.inner("curves", "baseline") == view.inner("curves", "winner"):
+        return (("baseline, which ships", "baseline", "before"),)
+    return ARMS
 
 
 def points(rows: list[dict[str, Any]], key: str) -> tuple[tuple[float, float], ...]:

@@ -6,7 +6,7 @@ from burnish.records import Estimate
 from burnish.reporting.document import Block, Bullets, Cell, Column, Fold, Section, Table, Text, code, gain_cell
 from burnish.reporting.figures import Mark, track, track_axis, track_head
 from burnish.reporting.figures.svg import Axis
-from burnish.reporting.format import DASH, duration, estimate, number, probability, ratio, significant
+from burnish.reporting.format import DASH, duration, estimate, number, probability, ratio, sentence, significant
 from burnish.reporting.view import View
 
 __all__ = ["effects"]
@@ -27,15 +27,15 @@ def effects(view: View) -> Section:
     blocks.append(_forest(view, rows) if rows else Text(text="No effects could be estimated.", tone="skipped"))
     note = view.inner("screening", "note")
     if note:
-        blocks.append(Text(text=str(note), tone="note"))
+        blocks.append(Text(text=sentence(note), tone="note"))
     blocks += [*_collapsed(view), *_not_tried(view), *_gate(view), *_design(view)]
     return Section(id="effects", title=TITLE, lead=_lead(view), blocks=tuple(blocks))
 
 
 def _lead(view: View) -> str:
     runs, design = view.inner("screening", "runs"), view.inner("screening", "design") or "designed"
-    sigma = number(view.inner("screening", "sigma"))
-    noise = f" Noise of one run: {view.scale.gain(sigma).lstrip('+')}." if sigma is not None else ""
+    sigma = number(view.inner("baseline", "sigma"))
+    noise = f" Noise of one run in the pilot: {view.scale.gain(sigma).lstrip('+')}." if sigma is not None else ""
     return (
         f"From {significant(runs)} screening runs ({design}). Positive is better. An effect holds where it is named: "
         f"at the recipe with all else of the recipe on, at the baseline with all else off; effects do "
@@ -56,7 +56,7 @@ def _forest(view: View, rows: list[dict[str, Any]]) -> Table:
         Column(name="At the baseline", kind="num"),
         Column(name="P(helps)", kind="num", title="probability that the effect at the recipe is positive"),
         Column(name="Time", kind="num", title="training time against the baseline"),
-        Column(name="Size", kind="num", title="parameters against the baseline"),
+        Column(name="Size", kind="num", title="size against the baseline"),
         Column(name="Verdict"),
     )
     caption = f"Effects in {unit} with {level} % intervals."
@@ -136,7 +136,7 @@ def _gate(view: View) -> list[Block]:
     chosen, note = view.inner("gate", "chosen"), str(view.inner("gate", "note") or "")
     note = note or (f"Chosen: {chosen}." if chosen else "")
     blocks: tuple[Block, ...] = (Table(columns=columns, rows=rows),) if rows else ()
-    blocks = (*blocks, Text(text=note, tone="note")) if note else blocks
+    blocks = (*blocks, Text(text=sentence(note), tone="note")) if note else blocks
     return [Fold(summary=f"Stability gate: {len(rows)} runs", blocks=blocks)] if blocks else []
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from burnish.reporting.document import Block, Cell, Column, Fold, Section, Table, Text
-from burnish.reporting.format import DASH, significant
+from burnish.reporting.format import DASH, sentence, significant
 from burnish.reporting.view import View
 
 __all__ = ["limits"]
@@ -48,7 +48,7 @@ def _row(finding: dict[str, Any], *, remedies: bool) -> tuple[Cell, ...]:
     last = Cell(text=tried or DASH) if remedies else Cell(text=str(finding.get("state") or DASH), tone="muted")
     return (
         Cell(text=str(finding.get("rule") or ""), title=str(finding.get("source") or ""), tone="code"),
-        Cell(text=str(finding.get("title") or ""), detail=str(finding.get("evidence") or ""), tone="stack"),
+        Cell(text=sentence(finding.get("title")).rstrip("."), detail=sentence(finding.get("evidence")), tone="stack"),
         Cell(text=significant(finding.get("measured"))),
         Cell(text=significant(finding.get("threshold")), tone="muted"),
         last,

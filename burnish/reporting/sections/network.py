@@ -21,12 +21,18 @@ def network(view: View) -> Section:
     return Section(id="network", title=TITLE, lead=lead, blocks=tuple(blocks))
 
 
+def network_cell(view: View) -> Cell:
+    """Name of the network and, where it says more, where it comes from."""
+    name, source = (str(view.inner("baseline", key) or "") for key in ("network", "source"))
+    return Cell(text=name or DASH, detail="" if source == name else source)
+
+
 def _facts(view: View) -> tuple[tuple[str, Cell], ...]:
     baseline, scale = view.mapping("baseline"), view.scale
     score = estimate(baseline.get("score"))
     behind = f"n = {score.n} {score.of}" if score and score.n else ""
     items = [
-        ("Network", Cell(text=str(baseline.get("network") or DASH), detail=str(baseline.get("source") or ""))),
+        ("Network", network_cell(view)),
         ("Start", Cell(text="trained weights" if baseline.get("trained") else "fresh weights for every seed")),
         (f"{scale.label}, pilot", Cell(text=scale.score(score), detail=f"{scale.interval(score)} {behind}".strip())),
         ("Untouched network", Cell(text=scale.score(baseline.get("untouched")))),
@@ -83,6 +89,7 @@ def _worth(view: View, value: Any) -> float:
 
 def _layers(view: View) -> list[Block]:
     rows = view.inner_rows("baseline", "layers")
+    batch = len({str((row.get("output_shape") or [None])[0]) for row in rows}) == 1 < len(rows)
     columns = (
         Column(name="Layer"),
         Column(name="Type"),
@@ -94,7 +101,7 @@ def _layers(view: View) -> list[Block]:
         (
             code(str(row.get("path") or "")),
             Cell(text=str(row.get("type") or "")),
-            Cell(text=_shape(row.get("output_shape"))),
+            Cell(text=_shape(row.get("output_shape"), batch=batch)),
             Cell(text=count(row.get("parameters"))),
             Cell(text=short_count(row.get("operations"))),
         )
@@ -105,5 +112,8 @@ def _layers(view: View) -> list[Block]:
     return [Fold(summary=f"{len(rows)} layers", blocks=(table,))] if rows else []
 
 
-def _shape(value: Any) -> str:
-    return " × ".join(str(v) for v in value) if isinstance(value, list) else str(value or DASH)
+def _shape(value: Any, *, batch: bool) -> str:
+    """A shape; the size of the batch it was measured with is of no interest."""
+    if not isinstance(value, list):
+        return str(value or DASH)
+    return " × ".join(["n", *map(str, value[1:])] if batch else map(str, value))

@@ -29,6 +29,7 @@ MANY = 100  # rows of a per-class table; the worst classes stay
 WORST = 15  # confused pairs listed
 SIDE_BY_SIDE = 13
 ARMS = ("before", "after")
+NAMES = {"before": "baseline", "after": "shipped"}
 
 
 def quality(view: View) -> Section:
@@ -37,28 +38,41 @@ def quality(view: View) -> Section:
         return Section(id="quality", title=TITLE, blocks=(Text(text=view.skipped("quality"), tone="skipped"),))
     split = view.inner("quality", "split") or "validation"
     blocks: list[Block] = [*_metrics(view, str(split)), *_generalization(view), *_classes(view), *_confusion(view)]
-    lead = f"One trained network each, on the {split} split; intervals over its examples."
+    lead = f"Baseline and shipped model, one trained network each, on the {split} split; intervals over its examples."
     return Section(id="quality", title=TITLE, lead=lead, blocks=tuple(blocks))
 
 
 def _metrics(view: View, split: str) -> list[Block]:
-    sides = {f"{split}, {arm}": view.inner("quality", arm, "metrics") or {} for arm in ARMS}
+    sides = {f"{split}, {NAMES[arm]}": view.inner("quality", arm, "metrics") or {} for arm in ARMS}
     if split != "test":
-        sides |= {f"test, {arm}": view.inner("test", "metrics", arm) or {} for arm in ARMS}
+        sides |= {f"test, {NAMES[arm]}": view.inner("test", "metrics", arm) or {} for arm in ARMS}
     sides = {name: metrics for name, metrics in sides.items() if metrics}
     names = list(dict.fromkeys(name for metrics in sides.values() for name in metrics))
     names.sort(key=lambda name: name != view.metric)
-    rows = tuple(
-        (Cell(text=label(name)), *(score_cell(side.get(name), _scale(view, name, sides)) for side in sides.values()))
+    rows = {
+        name: (
+            Cell(text=label(name)),
+            *(score_cell(side.get(name), _scale(view, name, sides)) for side in sides.values()),
+        )
         for name in names
-    )
+    }
     levels = [e for side in sides.values() for value in side.values() if (e := estimate(value)) and e.low is not None]
     behind = (
         f"{significant(100 * levels[0].level)} % intervals, n = {count(levels[0].n)} {levels[0].of}." if levels else ""
     )
     columns = (Column(name="Metric"), *(Column(name=name, kind="num") for name in sides))
-    table = Table(columns=columns, rows=rows, caption=behind, strong=(0,) if view.metric in names else ())
-    return [table] if rows else []
+    strong = (0,) if view.metric in names else ()
+    main = tuple(row for name, row in rows.items() if not _minor(view, name))
+    minor = tuple(row for name, row in rows.items() if _minor(view, name))
+    blocks: list[Block] = [Table(columns=columns, rows=main, caption=behind, strong=strong)] if main else []
+    if minor:
+        blocks.append(Fold(summary=f"{len(minor)} more averages", blocks=(Table(columns=columns, rows=minor),)))
+    return blocks
+
+
+def _minor(view: View, name: str) -> bool:
+    """Averages that say little that the others do not."""
+    return name.endswith(("_micro", "_weighted")) and name != view.metric
 
 
 def _scale(view: View, name: str, sides: dict[str, Any]) -> Any:
@@ -102,16 +116,16 @@ def _classes(view: View) -> list[Block]:
         Column(name="Class"),
         Column(name="n", kind="num"),
         Column(kind="figure", figure=track_head(axis, factor=100.0)),
-        Column(name="F1 before", kind="num"),
-        Column(name="F1 after", kind="num"),
-        Column(name="Precision after", kind="num"),
-        Column(name="Recall after", kind="num"),
+        Column(name="F1, baseline", kind="num"),
+        Column(name="F1, shipped", kind="num"),
+        Column(name="Precision, shipped", kind="num"),
+        Column(name="Recall, shipped", kind="num"),
     )
     table = Table(
         columns=columns,
         rows=tuple(_class(row, earlier.get(str(row.get("name")), {}), axis, scale) for row in shown),
         caption=_class_caption(len(ordered), len(shown)),
-        legend="Ring: before; dot: after.",
+        legend="Ring: baseline; dot: shipped.",
     )
     return [table] if len(ordered) <= 30 else [Fold(summary=f"All {len(shown)} classes, worst first", blocks=(table,))]
 
@@ -156,7 +170,8 @@ def _confusion(view: View) -> list[Block]:
         shown = found if size <= SIDE_BY_SIDE else dict([list(found.items())[-1]])
         maps = tuple(
             Figure(
-                svg=confusion_map(matrix, names, title=f"confusion, {arm}"), caption=f"{arm}: rows are the true classes"
+                svg=confusion_map(matrix, names, title=f"confusion, {NAMES[arm]}"),
+                caption=f"{NAMES[arm]}: rows are the true classes",
             )
             for arm, matrix in shown.items()
         )
@@ -175,8 +190,8 @@ def _worst_pairs(found: dict[str, list[list[int]]], names: list[str]) -> Table |
     columns = (
         Column(name="True"),
         Column(name="Taken for"),
-        Column(name="Before", kind="num"),
-        Column(name="After", kind="num"),
+        Column(name="Baseline", kind="num"),
+        Column(name="Shipped", kind="num"),
         Column(name="of", kind="num"),
     )
 

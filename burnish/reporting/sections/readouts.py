@@ -3,7 +3,7 @@
 from typing import Any
 
 from burnish.reporting.document import Block, Cell, Column, Facts, Section, Table, Text, code, gain_cell
-from burnish.reporting.format import DASH, bytes_text, estimate, number, ratio, significant
+from burnish.reporting.format import DASH, bytes_text, estimate, number, ratio, sentence, significant
 from burnish.reporting.view import View
 
 __all__ = ["readouts"]
@@ -43,7 +43,7 @@ def _row(view: View, row: dict[str, Any]) -> tuple[Cell, ...]:
         gain_cell(gain, view.scale, unit=True),
         Cell(text=f"{gain.n:,} {gain.of}" if gain and gain.n else DASH, tone="muted"),
         Cell(text="yes" if accepted else "no", tone="good" if accepted else "muted"),
-        Cell(text=str(row.get("reason") or ""), tone="muted"),
+        Cell(text=sentence(row.get("reason")), tone="muted"),
     )
 
 

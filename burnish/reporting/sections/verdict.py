@@ -17,6 +17,7 @@ from burnish.reporting.format import (
     short_count,
     significant,
 )
+from burnish.reporting.sections.network import network_cell
 from burnish.reporting.shipping import baseline_bytes, latency, shipped
 from burnish.reporting.view import View
 
@@ -71,9 +72,15 @@ def hero(view: View) -> Hero:
     if len(arms) < 2:
         score = view.inner("baseline", "score")
         before = _score(view, score) if estimate(score) else None
-        basis = "Baseline, from the pilot runs." if before else ""
         return Hero(
-            word=word, tone=tone, meaning=meaning, headline=headline, metric=scale.label, before=before, basis=basis
+            word=word,
+            tone=tone,
+            meaning=meaning,
+            headline=headline,
+            metric=scale.label,
+            names=("baseline", ""),
+            before=before,
+            basis="From the pilot runs." if before else "",
         )
     gain = estimate(view.inner("confirmation", "difference"))
     detail = scale.interval(gain)
@@ -83,6 +90,7 @@ def hero(view: View) -> Hero:
         meaning=meaning,
         headline=headline,
         metric=scale.label,
+        names=(str(arms[0].get("name") or "baseline"), str(arms[-1].get("name") or "recipe")),
         before=_arm(view, arms[0]),
         after=_arm(view, arms[-1]),
         gain=Cell(text=scale.gain(gain), detail=detail) if gain else None,
@@ -155,7 +163,7 @@ def _test(view: View) -> Card | None:
     shipped = estimate(test.get("shipped"))
     lines = []
     if before:
-        lines.append(f"before: {scale.score(before)} {scale.interval(before)}")
+        lines.append(f"baseline: {scale.score(before)} {scale.interval(before)}")
     if gain:
         lines.append(f"difference: {scale.gain(gain)} {scale.interval(gain)}, the same examples")
     if shipped:
@@ -165,7 +173,7 @@ def _test(view: View) -> Card | None:
     lines.append(", ".join(part for part in (f"n = {count(test.get('n'))} examples", times) if part))
     main = after or before
     text = f"{scale.score(main)} {scale.interval(main)}" if main else DASH
-    return Card(title=f"Sealed test set, {scale.label}", text=text.strip(), lines=tuple(lines))
+    return Card(title=f"Sealed test set, {scale.label} of what ships", text=text.strip(), lines=tuple(lines))
 
 
 def _ships(view: View) -> Card | None:
@@ -176,8 +184,9 @@ def _ships(view: View) -> Card | None:
     parity = number(export.get("max_abs_difference"))
     if parity is not None:
         lines.append(f"largest difference to PyTorch {significant(parity, 2)}{_agreement(export)}")
-    text = " ".join(str(export[key]) for key in ("path", "format") if export.get(key))
-    return Card(title="What ships", text=text or "model.onnx", lines=tuple(lines))
+    path, kind = str(export.get("path") or "a model"), str(export.get("format") or "")
+    text = path if not kind or path.endswith(f".{kind}") else f"{path}, {kind}"
+    return Card(title="What ships", text=text, lines=tuple(lines))
 
 
 def _agreement(export: dict[str, Any]) -> str:
@@ -219,7 +228,7 @@ def _facts(view: View) -> tuple[tuple[str, Cell], ...]:
         ("Train / validation / test", Cell(text=rows, detail=f"splits: {data.get('scheme', DASH)}")),
         ("Task", Cell(text=what if classes else str(task.get("kind") or DASH))),
         ("Metric", Cell(text=scale.label, detail=better)),
-        ("Network", Cell(text=str(baseline.get("network") or DASH), detail=str(baseline.get("source") or ""))),
+        ("Network", network_cell(view)),
         ("Size of the baseline", Cell(text=f"{parameters} parameters", detail=f"{operations} operations")),
         ("Smallest gain these data resolve", Cell(text=_points(view, baseline.get("smallest_detectable_gain")))),
         ("Smallest gain that matters", Cell(text=_points(view, view.min_gain))),
