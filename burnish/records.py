@@ -255,7 +255,7 @@ def dumps(value: Any) -> str:
 def _restore(kind: Any, value: Any) -> Any:
     if value is None:
         return math.nan if kind is float else None
-    if dataclasses.is_dataclass(kind):
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         hints = typing.get_type_hints(kind)
         return kind(**{k: _restore(hints[k], v) for k, v in value.items() if k in hints})
     origin, args = typing.get_origin(kind), typing.get_args(kind)

@@ -8,6 +8,7 @@ import numpy as np
 
 from burnish.evaluation.paired import paired_splits
 from burnish.pipeline.running import spec
+from burnish.pipeline.stages.pilot import by_examples
 from burnish.pipeline.work import Work
 from burnish.records import Run, to_json
 from burnish.studies.confirmation import (
@@ -94,34 +95,38 @@ def _gain(work: Work, pair: tuple[Run, Run]) -> float:
 
 
 def _decide(work: Work, pairs: Pairs, looks: tuple[int, ...]) -> Decision:
-    fixed = work.data.scheme.kind == "fixed"
     return decide(
         [_gain(work, p) for p in pairs],
         n_train=len(work.data.train_rows),
         n_validation=len(work.data.validation_rows),
         looks=looks,
         min_gain=work.stage("pilot")["min_gain"],
-        example_se=_example_se(work, pairs) if fixed else None,
+        example_se=_example_se(work, pairs) if by_examples(work) else None,
         unit="fraction" if work.data.task.primary.bounded else "target unit",
     )
 
 
 def _example_se(work: Work, pairs: Pairs) -> float:
-    """Spread over validation examples of the mean paired gain: the user's validation set is a sample too."""
-    task, targets = work.data.task, work.data.validation.targets
+    """Spread over validation examples of the mean paired gain: they are a sample too."""
+    task = work.data.task
     done = [p for p in pairs if math.isfinite(_gain(work, p))]
+    if not done:
+        return 0.0
     arms = [tuple(_predictions(work, run) for run in pair) for pair in done]
+    rows = [arm[0][1] for arm in arms]
 
-    def gain_of(rows: np.ndarray) -> float:
-        scores = [[task.primary(p[rows], targets[rows]) for p in pair] for pair in arms]
-        return float(np.mean([task.primary.gain(before, after) for before, after in scores]))
+    def gain_of(j: int, positions: np.ndarray) -> float:
+        targets = work.data.targets[rows[j][positions]]
+        before, after = (task.primary(predictions[positions], targets) for predictions, _ in arms[j])
+        return task.primary.gain(before, after)
 
-    return example_error(gain_of, len(targets), resamples=300) if arms else 0.0
+    return example_error(rows, gain_of)
 
 
-def _predictions(work: Work, run: Run) -> np.ndarray:
+def _predictions(work: Work, run: Run) -> tuple[np.ndarray, np.ndarray]:
+    """Decoded validation predictions of a run, and the pool rows they belong to."""
     with np.load(work.ledger.run_directory(run.id) / "predictions.npz") as arrays:
-        return work.data.task.decode(arrays["outputs"])
+        return work.data.task.decode(arrays["outputs"]), arrays["rows"]
 
 
 def _ships(decision: Decision, pairs: Pairs, recipe: list[str]) -> list[str]:

@@ -24,7 +24,7 @@ LOWEST_RATE, HIGHEST_RATE = 1e-5, 0.3
 def tune(work: Work) -> dict[str, Any]:
     """Choose rate and epochs on one split of validation, unless the user gave both."""
     recipe, plan = work.recipe, work.plan
-    base = {
+    base: dict[str, Any] = {
         "epochs": recipe.epochs or _trial_epochs(work),
         "batch_size": plan.batch_size,
         "optimizer": plan.optimizer.name,

@@ -34,8 +34,7 @@ def conclude(work: Work) -> dict[str, Any]:
         next=tuple(_next(work, case, outcome, fires)),
         evidence=tuple(f"{f['rule']} {f['title']}: {f['evidence']}" for f in fires[:3]),
     )
-    headline = {"word": outcome, "metric": work.data.task.primary.name, "ships": work.stage("finish")["techniques"]}
-    return {"report": {"verdict": to_json(verdict) | {"headline": headline}, "reproduce": _reproduce(work)}}
+    return {"report": {"verdict": to_json(verdict), "reproduce": _reproduce(work)}}
 
 
 def _case(work: Work, outcome: str, test: dict[str, Any]) -> str:
