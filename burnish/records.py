@@ -31,6 +31,11 @@ T = TypeVar("T")
 Json = dict[str, Any]
 
 
+def shown_as_printed(self: Any, printer: Any, cycle: bool) -> None:
+    """What notebooks call `_repr_pretty_`: a result shows itself there as `print` shows it."""
+    printer.text(str(self))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
     """A number with its interval.
@@ -57,6 +62,8 @@ class Estimate:
         if self.low is None or self.high is None:
             return f"{self.value:.4g} (n={self.n})"
         return f"{self.value:.4g} [{self.low:.4g}, {self.high:.4g}] (n={self.n} {self.of})"
+
+    _repr_pretty_ = shown_as_printed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +109,8 @@ class Finding:
     def __str__(self) -> str:
         remedies = f"\n    try: {', '.join(self.remedies)}" if self.remedies and self.state == "fires" else ""
         return f"[{self.state}] {self.rule} {self.title}: {self.evidence}{remedies}"
+
+    _repr_pretty_ = shown_as_printed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +158,13 @@ class Run:
         """The primary metric on validation; NaN when the run has none."""
         return self.scores.get(self.primary, math.nan)
 
+    def __str__(self) -> str:
+        what = f"{self.primary} {self.score:.4g}" if self.status == "done" else self.error or self.status
+        took = f", {self.cost.train_seconds:.1f} s" if self.cost and self.cost.train_seconds else ""
+        return f"{self.id}: {', '.join(self.techniques) or 'no technique'}, seed {self.seed}: {what}{took}"
+
+    _repr_pretty_ = shown_as_printed
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
@@ -174,6 +190,8 @@ class Comparison:
             f"{self.verdict}: {self.metric} {self.before_score.value:.4g} -> {self.after_score.value:.4g}, "
             f"gain {self.difference}{cost}{size}"
         )
+
+    _repr_pretty_ = shown_as_printed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -77,7 +77,9 @@ def checked(name: str, value: Any) -> Any:
             raise UsageError(f"{name} needs names of techniques, separated by commas; `burnish techniques` lists them")
         return tuple(items)
     accepted: tuple[type, ...] = {int: (int,), float: (int, float)}.get(kind, (str, int, float))
-    if isinstance(value, bool) or not isinstance(value, accepted):
+    if kind is bool:
+        accepted = (bool,)
+    if isinstance(value, bool) != (kind is bool) or not isinstance(value, accepted):
         raise UsageError(f"{name} must be {'a number' if kind is float else kind.__name__}, got {value!r}")
     return kind(value)
 

@@ -30,6 +30,7 @@ PANELS: dict[str, dict[str, str]] = {
     },
     "Training": {
         "checkpoint": "Weights to start from: safetensors, or torch weights only.",
+        "resplit": "The rows of --data are new to the trained network: splits may be drawn anew.",
         "epochs": "Passes over the training rows.",
         "batch_size": "Examples per step.",
         "optimizer": "adamw, adam, sgd or rmsprop.",

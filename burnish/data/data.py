@@ -35,6 +35,9 @@ class Split:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def __repr__(self) -> str:
+        return f"Split({len(self)} rows)"
+
     @property
     def inputs(self) -> Array:
         """Stored inputs of the split (a copy)."""
@@ -85,6 +88,14 @@ class Data:
     test_size: int = 0
     fingerprint: str = ""
     openings: list[str] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        """One line without contents: a printed `Data` must not show the sealed test set."""
+        test = f"{self.test_size} sealed test rows" if self.test_size else "no test set"
+        return (
+            f"Data({self.name}: {self.modality}, {self.task.kind} with {self.task.outputs} outputs; "
+            f"{len(self.train_rows)} training, {len(self.validation_rows)} validation rows, {test})"
+        )
 
     @property
     def modality(self) -> str:

@@ -93,12 +93,14 @@ def pixels(image: "Image", *, mode: str, size: tuple[int, int] | None = None) ->
 
 
 def allocate(shape: tuple[int, ...]) -> np.ndarray:
-    """An empty `uint8` array; above 2 GB in a memory-mapped file that is removed with the array."""
+    """An empty `uint8` array; above 2 GB in a memory-mapped file that goes with the array, even by kill -9."""
     if int(np.prod(shape, dtype=np.int64)) <= IN_MEMORY:
         return np.empty(shape, dtype=np.uint8)
     directory = tempfile.mkdtemp(prefix="burnish-images-")
     array = np.lib.format.open_memmap(Path(directory) / "images.npy", mode="w+", dtype=np.uint8, shape=shape)
-    weakref.finalize(array, shutil.rmtree, directory, ignore_errors=True)
+    shutil.rmtree(directory, ignore_errors=True)  # on POSIX systems what is mapped stays until nobody maps it
+    if os.path.exists(directory):
+        weakref.finalize(array, shutil.rmtree, directory, ignore_errors=True)
     return array
 
 

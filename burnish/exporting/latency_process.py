@@ -5,6 +5,7 @@ Reads the request as JSON from standard input and the inputs from `FOLDER/exampl
 
 import gc
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -33,8 +34,12 @@ def timed(
     repeats: int,
     seconds: float,
     seed: int,
+    parent: int,
 ) -> dict[str, list[float]]:
-    """Milliseconds of each call, by model; in every round each model is called once, in random order."""
+    """Milliseconds of each call, by model; in every round each model is called once, in random order.
+
+    When the process `parent` is gone nobody waits for the answer, and this one ends too.
+    """
     feeds = {name: _feed(opened, rows, batch) for name, opened in sessions.items()}
     for name, opened in sessions.items():
         _warm_up(opened, feeds[name])
@@ -44,6 +49,8 @@ def timed(
     for done in range(repeats):
         if done >= FEWEST_ROUNDS and time.perf_counter() - start > seconds:
             break
+        if os.getppid() != parent:
+            raise SystemExit("the process that asked is gone")
         for i in generator.permutation(len(names)):
             name = names[i]
             before = time.perf_counter_ns()
@@ -67,6 +74,7 @@ def _warm_up(opened: "InferenceSession", feed: dict[str, np.ndarray]) -> None:
 
 def main(folder: Path, request: dict[str, Any]) -> None:
     """Carry out `request` and write the times."""
+    parent = os.getppid()
     rows = np.load(folder / "example.npy")
     sessions = {name: session(path, threads=request["threads"]) for name, path in request["models"].items()}
     results: dict[str, dict[str, list[float]]] = {name: {} for name in sessions}
@@ -79,6 +87,7 @@ def main(folder: Path, request: dict[str, Any]) -> None:
             repeats=request["repeats"],
             seconds=request["seconds"],
             seed=request["seed"],
+            parent=parent,
         )
         for name, values in times.items():
             results[name][str(batch)] = values

@@ -6,17 +6,30 @@ then renamed, and the directory is synced too: the order POSIX needs.
 
 import contextlib
 import os
+import re
 import secrets
 from pathlib import Path
 
 from burnish.errors import LedgerError
 
-__all__ = ["replace_directory", "temporary_beside", "write_bytes", "write_text"]
+__all__ = ["is_temporary", "replace_directory", "temporary_beside", "write_bytes", "write_text"]
+
+TEMPORARY = re.compile(r"\.tmp-.+-[0-9]+-[0-9a-f]{8}")
 
 
 def temporary_beside(path: Path) -> Path:
-    """A name in the directory of `path` that nobody else uses; leftovers are recognized by their prefix."""
+    """A name in the directory of `path` that nobody else uses; leftovers are recognized by it."""
     return path.with_name(f".tmp-{path.name}-{os.getpid()}-{secrets.token_hex(4)}")
+
+
+def is_temporary(name: str) -> bool:
+    """Whether `name` is one that `temporary_beside` gives.
+
+    Example:
+        >>> is_temporary(temporary_beside(Path("runs/a.json")).name), is_temporary(".tmp-mine")
+        (True, False)
+    """
+    return TEMPORARY.fullmatch(name) is not None
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -5,6 +5,7 @@
     ledger/runs/ID/result.json      one directory per finished run, with its arrays and weights
     ledger/openings.jsonl           each opening of the sealed test set
     ledger/seconds.json             time spent per stage, over all sittings
+    ledger/lock                     held by the process that works on the job
 
 A result exists or does not; there is no half. Resuming means running what has none.
 """
@@ -15,16 +16,19 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from burnish.errors import LedgerError
-from burnish.ledger.atomic import replace_directory, temporary_beside, write_text
+from burnish.ledger.atomic import is_temporary, replace_directory, temporary_beside, write_text
+from burnish.ledger.lock import locked
 from burnish.records import Run, dumps, from_json
 
 __all__ = ["Ledger"]
 
 Json = dict[str, Any]
+DAY = 24 * 3600.0  # seconds
 
 
 class Ledger:
@@ -33,6 +37,25 @@ class Ledger:
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root)
         self.path = self.root / "ledger"
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[Path]:
+        """Work on this job as its only driver; what killed drivers and workers left half-written is removed.
+
+        Yields:
+            An empty directory for files that are needed as long as the block lasts.
+
+        Raises:
+            LedgerError: another process is at work here.
+        """
+        with locked(self.path / "lock") as sure:
+            self._sweep(older=0 if sure else DAY)
+            scratch = self._temporary(self.path.resolve() / "scratch")
+            try:
+                yield scratch
+            finally:
+                shutil.rmtree(scratch, ignore_errors=True)
+                self._sweep(older=0 if sure else DAY)
 
     # -- the recipe ------------------------------------------------------------------------------
 
@@ -58,7 +81,7 @@ class Ledger:
                 f"{self.root} holds another job ({lines}); give another --out, the recipe of before, "
                 "or delete the directory"
             )
-        self._sweep()
+        self._sweep(older=DAY)
         return True
 
     def recipe(self) -> Json:
@@ -131,12 +154,7 @@ class Ledger:
 
     def new_run(self, run_id: str) -> Path:
         """A temporary directory to fill with the files of run `run_id` before `finish_run`."""
-        directory = temporary_beside(self.run_directory(run_id))
-        try:
-            directory.mkdir(parents=True)
-        except OSError as error:
-            raise LedgerError(f"could not create {directory}: {error.strerror}; check disk and permissions") from error
-        return directory
+        return self._temporary(self.run_directory(run_id))
 
     def finish_run(self, directory: Path, run: Run) -> None:
         """Write `run` as the result of the filled temporary `directory` and give it its name."""
@@ -184,14 +202,22 @@ class Ledger:
             raise LedgerError(f"{self.root} has no {file.relative_to(self.root)}; is it a run directory of Burnish?")
         return _read(file)
 
-    def _sweep(self) -> None:
-        """Remove what a killed process left half-written, once it is old enough to belong to nobody."""
-        old = time.time() - 24 * 3600
-        for folder, directories, files in os.walk(self.path):  # unlike rglob at peace with what vanishes meanwhile
-            for leftover in [Path(folder, n) for n in (*directories, *files) if n.startswith(".tmp-")]:
-                with contextlib.suppress(OSError):
-                    if leftover.stat().st_mtime < old:
-                        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+    def _temporary(self, path: Path) -> Path:
+        directory = temporary_beside(path)
+        try:
+            directory.mkdir(parents=True)
+        except OSError as error:
+            raise LedgerError(f"could not create {directory}: {error.strerror}; check disk and permissions") from error
+        return directory
+
+    def _sweep(self, *, older: float) -> None:
+        """Remove what a killed process left half-written, once it is `older` seconds and so belongs to nobody."""
+        old = time.time() - older
+        found = [Path(folder, name) for folder, *names in os.walk(self.path) for name in chain(*names)]
+        for leftover in [path for path in chain(self.root.glob(".tmp-*"), found) if is_temporary(path.name)]:
+            with contextlib.suppress(OSError):  # it may vanish meanwhile
+                if leftover.stat().st_mtime <= old:
+                    shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
 
 
 def _read(file: Path) -> Json:

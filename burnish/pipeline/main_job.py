@@ -8,7 +8,8 @@ from typing import Any
 
 import yaml
 
-from burnish.ledger import write_text
+from burnish.errors import RequirementNotMet
+from burnish.ledger import Ledger, write_text
 from burnish.pipeline.recipe import Recipe
 from burnish.pipeline.stages.analyse import analyse
 from burnish.pipeline.stages.candidates import rerun
@@ -100,7 +101,16 @@ def run_stages(
             _one(work, name, index, len(names))
     write_report(root)
     observer({"event": "done"})
+    _check_requirement(root)
     return json.loads((root / "report.json").read_text(encoding="utf-8"))
+
+
+def _check_requirement(root: Path) -> None:
+    """The job is done and reported; what was asked for and not reached still has to be heard."""
+    compressed = Ledger(root).stage("compress")
+    asked = compressed["report"]["requirement"] if compressed else {}
+    if asked.get("met") is False:
+        raise RequirementNotMet(f"{asked['message']}; the report and the smallest accepted model are in {root}")
 
 
 def _one(work: Work, name: str, index: int, of: int) -> None:

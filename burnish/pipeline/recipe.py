@@ -5,6 +5,7 @@ import difflib
 from dataclasses import dataclass
 from typing import Any
 
+from burnish.compression.frontier import parse_requirements
 from burnish.errors import UsageError
 
 __all__ = ["Recipe"]
@@ -26,6 +27,7 @@ class Recipe:
         max_drop: Largest loss of the primary metric a compression step may cost.
         require: Size and latency asked for, such as `latency_ms<=2, bytes<=500_000`.
         max_rows: Cap on training and validation rows; None takes the budget's.
+        resplit: Vouches that a trained network has seen none of the rows, so that they may be split anew.
         workers: Worker processes; 0 takes one per core.
     """
 
@@ -54,6 +56,7 @@ class Recipe:
     target_score: float | None = None
     require: str | None = None
     max_rows: int | None = None
+    resplit: bool = False
     on: str = "local"
 
     def __post_init__(self) -> None:
@@ -63,6 +66,8 @@ class Recipe:
                 raise UsageError(f"--{name.replace('_', '-')} must be at least 1, got {value}")
         if self.lr is not None and not self.lr > 0:
             raise UsageError(f"--lr must be above 0, got {self.lr}")
+        if self.require:
+            parse_requirements(self.require)  # a wish that cannot be read is refused before anything is spent
         if self.on != "local":
             raise UsageError(f"--on {self.on!r} is unknown; this version runs on `local` worker processes")
         object.__setattr__(self, "techniques", tuple(self.techniques))

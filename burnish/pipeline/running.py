@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from burnish.errors import BurnishError
+from burnish.errors import BurnishError, LedgerError
 from burnish.execution import Job
 from burnish.ledger import Ledger
 from burnish.records import Run
@@ -55,10 +55,11 @@ class Runner:
         """The runs of `specs`, in their order; only those without a result are carried out.
 
         A run that fails is recorded as failed, not repeated for ever; a stage whose every run failed stops the
-        job, unless it `may_fail`.
+        job, unless it `may_fail`. A disk that fails is no fault of the run and stops the job.
 
         Raises:
             BurnishError: all runs failed; the message is the first one's.
+            LedgerError: a result could not be kept.
         """
         missing = [s for s in specs if not self.ledger.has_run(s["id"])]
         for item in specs:
@@ -78,6 +79,9 @@ class Runner:
         return runs
 
     def _failed(self, item: dict[str, Any], result: dict[str, Any]) -> None:
+        kind, _, message = str(result["error"]).partition(": ")
+        if kind == LedgerError.__name__:
+            raise LedgerError(message)
         directory = self.ledger.new_run(item["id"])
         failed = Run(
             id=item["id"],

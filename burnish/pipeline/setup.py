@@ -14,7 +14,7 @@ from burnish.pipeline.recipe import Recipe
 from burnish.plan import Optimizer, Plan
 from burnish.techniques import parse
 
-__all__ = ["base_plan", "load_data", "network_source", "plan_from_base"]
+__all__ = ["base_plan", "load_data", "network_source", "plan_from_base", "threads_set", "with_kept_splits"]
 
 QUICK_ROWS = 12_000  # training and validation rows of text and tables under --budget quick
 
@@ -46,14 +46,9 @@ def network_source(recipe: Recipe, data: Data) -> ModelSource:
 
 
 def base_plan(recipe: Recipe, data: Data, source: ModelSource | None = None) -> Plan:
-    """The baseline: the user's recipe where given, else AdamW at a rate and length the pilot settles.
-
-    A trained network keeps its splits: rows it has learned from must not turn up in validation.
-    """
+    """The baseline: the user's recipe where given, else AdamW at a rate and length the pilot settles."""
     source = source or network_source(recipe, data)
-    if source.trained:
-        data = replace(data, scheme=Scheme(kind="fixed"))
-    return Plan(
+    plan = Plan(
         model=source,
         data=data,
         epochs=recipe.epochs or 10,
@@ -61,6 +56,17 @@ def base_plan(recipe: Recipe, data: Data, source: ModelSource | None = None) -> 
         optimizer=Optimizer(name=recipe.optimizer or "adamw", lr=recipe.lr or 1e-3),
         loss=Loss(name=recipe.loss) if recipe.loss else None,
     )
+    return with_kept_splits(plan, recipe)
+
+
+def with_kept_splits(plan: Plan, recipe: Recipe) -> Plan:
+    """`plan` with its splits fixed where the network is trained: rows it learned from must not enter validation.
+
+    With `resplit` the user vouches that none of the rows has been used to train it.
+    """
+    if not plan.source.trained or recipe.resplit:
+        return plan
+    return replace(plan, data=replace(plan.data, scheme=Scheme(kind="fixed")))
 
 
 def plan_from_base(plan: Plan, base: dict[str, Any], techniques: list[str]) -> Plan:

@@ -2,8 +2,6 @@
 
 import contextlib
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +13,7 @@ from burnish.ledger import Ledger
 from burnish.losses import Loss
 from burnish.pipeline.recipe import Recipe
 from burnish.pipeline.running import Observer, Runner
-from burnish.pipeline.setup import base_plan, load_data, threads_set
+from burnish.pipeline.setup import base_plan, load_data, threads_set, with_kept_splits
 from burnish.pipeline.worker import held
 from burnish.plan import Plan
 from burnish.records import Run
@@ -88,8 +86,10 @@ def opened(
 ) -> Iterator[Work]:
     """Load data and network, open the ledger, start workers; all of it is put away at the end.
 
+    This process computes with as many threads as a worker, so that the same numbers come out wherever a step is done.
+
     Raises:
-        LedgerError: the directory holds another job.
+        LedgerError: the directory holds another job, or another process works on it.
         UsageError: data or network cannot be used.
     """
     asked = Budget.parse(recipe.budget)
@@ -97,13 +97,12 @@ def opened(
     if plan is None:
         plan = base_plan(recipe, load_data(recipe))
     else:
-        recipe = _recipe_of(recipe, plan)
+        recipe, plan = _recipe_of(recipe, plan), with_kept_splits(plan, recipe)
     data = plan.data
-    ledger.open(_identity(recipe, plan))
     workers, threads = _workers(recipe)
-    scratch = Path(tempfile.mkdtemp(prefix="burnish-"))
-    try:
-        with _pool(plan, recipe, root, scratch, workers, threads) as pool:
+    with ledger.alone() as scratch:
+        ledger.open(_identity(recipe, plan))
+        with threads_set(threads), _pool(plan, recipe, root, scratch, workers, threads) as pool:
             runner = Runner(ledger, pool, observer, greater_is_better=data.task.primary.greater_is_better)
             yield Work(
                 recipe=recipe,
@@ -118,8 +117,6 @@ def opened(
                 threads=threads,
                 device=recipe.device,
             )
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _recipe_of(recipe: Recipe, plan: Plan) -> Recipe:
@@ -159,7 +156,7 @@ def _pool(plan: Plan, recipe: Recipe, root: Path, scratch: Path, workers: int, t
     simple = not plan.applied and repr(plan.loss) == repr(Loss(name=recipe.loss or plan.data.task.default_loss))
     if not source.portable or not simple:
         context["held"] = str(scratch)
-        with held(str(scratch), plan), threads_set(threads), InProcess(target=target, context=context) as pool:
+        with held(str(scratch), plan), InProcess(target=target, context=context) as pool:
             yield pool
         return
     plan.data.save(scratch / "data")

@@ -1,6 +1,7 @@
 """One run, carried out in a worker process or in this one: train, save, measure from what was saved."""
 
 import contextlib
+import errno
 import functools
 import json
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from torch import nn
 from burnish.data import Data
 from burnish.data.data import Split
 from burnish.data.tensors import network_tensor
+from burnish.errors import LedgerError
 from burnish.evaluation.cost import cost
 from burnish.evaluation.cross_fit import crossfit_best_epoch
 from burnish.evaluation.predict import predict
@@ -32,17 +34,28 @@ __all__ = ["SHADOW", "held", "train_plan", "train_run", "work"]
 
 SHADOW = Averaging(decay=0.99)  # the average kept beside every run, read out without a further run
 TRAIN_SUBSET = 2000
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)  # errors that are no fault of the run
 _held: dict[str, Plan] = {}  # plans that cannot travel to another process, by name
 
 
 def work(context: dict[str, Any], payload: dict[str, Any]) -> dict[str, Any]:
-    """Carry out the run `payload` in the ledger at `context["root"]`; returns a short summary."""
+    """Carry out the run `payload` in the ledger at `context["root"]`; returns a short summary.
+
+    Raises:
+        LedgerError: the disk is full or cannot be written.
+    """
     plan = _base(json.dumps(context, sort_keys=True))
     ledger = Ledger(context["root"])
-    if payload["kind"] == "prune":
-        run = pruned_run(plan, ledger, payload, device=context["device"])
-    else:
-        run = train_run(plan, ledger, payload, device=context["device"])
+    carry_out = pruned_run if payload["kind"] == "prune" else train_run
+    try:
+        run = carry_out(plan, ledger, payload, device=context["device"])
+    except OSError as error:
+        if error.errno not in DISK:
+            raise
+        raise LedgerError(
+            f"could not keep run {payload['id']}: {error.strerror}; free or choose another disk and run the "
+            "same command again, finished runs are kept"
+        ) from error
     return {"id": run.id, "status": run.status, "score": run.score, "seconds": run.cost and run.cost.train_seconds}
 
 

@@ -152,7 +152,7 @@ def test_resuming_sweeps_old_leftovers_only(tmp_path):
     ledger.open({"seed": 1})
     old, young = ledger.new_run("old"), ledger.new_run("young")
     (old / "weights.bin").write_text("half")
-    old_file = ledger.path / ".tmp-seconds.json-1-abc"
+    old_file = ledger.path / ".tmp-seconds.json-1-0123abcd"
     old_file.write_text("half")
     for path in (old, old_file):
         os.utime(path, (time.time() - 2 * 86400,) * 2)

@@ -121,3 +121,19 @@ def test_frozen_parameters_stay(plan: Plan) -> None:
     fitted = fit(replace(plan, freeze=("0.",), epochs=1), seed=0, model=model)
     assert torch.equal(model[0].weight, fitted.model[0].weight)
     assert not torch.equal(model[2].weight, fitted.model[2].weight)
+
+
+def test_data_may_change_from_epoch_to_epoch(plan: Plan) -> None:
+    """Progressive resizing (Howard 2018) as a batch transform: small images first, whole ones at the end."""
+    seen: list[tuple[int, int]] = []
+
+    def resized(inputs: torch.Tensor, targets: torch.Tensor, context) -> tuple[torch.Tensor, torch.Tensor]:
+        size = 4 if context.progress < 0.5 else 8
+        seen.append((context.epoch, size))
+        small = nn.functional.interpolate(inputs, size=(size, size))
+        return nn.functional.interpolate(small, size=(8, 8)), targets
+
+    fitted = fit(replace(plan, epochs=4).edit_batch(resized), seed=0)
+    assert fitted.status == "done"
+    assert {size for epoch, size in seen if epoch < 2} == {4}
+    assert {size for epoch, size in seen if epoch >= 2} == {8}

@@ -5,17 +5,17 @@ from typing import Any
 
 import numpy as np
 
-from burnish.compression.frontier import frontier
+from burnish.compression.frontier import choose, frontier, parse_requirements
 from burnish.compression.ladder import Rung, ladder, smallest_resolvable_drop
 from burnish.compression.quantize import quantize
-from burnish.errors import BurnishError
+from burnish.errors import BurnishError, RequirementNotMet
 from burnish.exporting.latency import latency
 from burnish.exporting.onnx import export_onnx
 from burnish.exporting.runtime import run as run_onnx
 from burnish.model.build import probe_inputs
 from burnish.pipeline.pruning import trained_network
 from burnish.pipeline.running import spec
-from burnish.pipeline.setup import plan_from_base, threads_set
+from burnish.pipeline.setup import plan_from_base
 from burnish.pipeline.work import Work
 from burnish.records import CompressionStep, Run, from_json, to_json
 
@@ -31,7 +31,7 @@ def compress(work: Work) -> dict[str, Any]:
     """The ladder over pruning ratios, each as float and as int8, and the smallest accepted file."""
     found = ladder_of(work, RATIOS, work.recipe.max_drop, stage="compress")
     steps = [from_json(CompressionStep, s) for s in found["steps"]]
-    chosen = choose_smallest(steps)
+    chosen, requirement = _required(steps, work.recipe.require)
     work.note(f"ships: {chosen.step}, {chosen.bytes:,} bytes")
     return found | {
         "chosen": chosen.step,
@@ -41,8 +41,19 @@ def compress(work: Work) -> dict[str, Any]:
             "smallest_resolvable_drop": found["smallest_resolvable_drop"],
             "max_drop": work.recipe.max_drop,
             "not_compressed": found["skipped"],
+            "requirement": requirement,
         },
     }
+
+
+def _required(steps: list[CompressionStep], require: str | None) -> tuple[CompressionStep, dict[str, Any]]:
+    """The fastest step that meets what the user asked for; without a wish, or when none does, the smallest."""
+    if not require:
+        return choose_smallest(steps), {"skipped": "no --require was given"}
+    try:
+        return choose(steps, parse_requirements(require)), {"text": require, "met": True, "message": ""}
+    except RequirementNotMet as miss:
+        return choose_smallest(steps), {"text": require, "met": False, "message": str(miss)}
 
 
 def choose_smallest(steps: list[CompressionStep]) -> CompressionStep:
@@ -107,8 +118,7 @@ def _files(work: Work, runs: dict[str, str]) -> tuple[dict[str, dict[str, Any]],
     problems = []
     for name, run_id in runs.items():
         path = folder / f"{name.replace(' ', '-').replace('%', '')}.onnx"
-        with threads_set(work.threads):
-            exported = export_onnx(trained_network(plan, work.ledger, run_id), probe_inputs(data), path)
+        exported = export_onnx(trained_network(plan, work.ledger, run_id), probe_inputs(data), path)
         cost = work.ledger.run(run_id).cost
         files[name] = {
             "run": run_id,

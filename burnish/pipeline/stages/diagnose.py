@@ -6,7 +6,7 @@ import numpy as np
 
 from burnish.diagnosis import Subject, diagnose
 from burnish.exporting.safetensors import load_weights
-from burnish.pipeline.setup import plan_from_base, threads_set
+from burnish.pipeline.setup import plan_from_base
 from burnish.pipeline.work import Work
 from burnish.records import Finding, from_json, to_json
 
@@ -35,8 +35,7 @@ def run_rules(work: Work) -> dict[str, Any]:
         tuned=tuple(work.stage("tune")["tuned"]),
         min_gain=work.stage("pilot")["min_gain"],
     )
-    with threads_set(work.threads):
-        findings = diagnose(subject)
+    findings = diagnose(subject)
     known = [from_json(Finding, f) for f in work.stage("preflight")["findings"]]
     seen = {f.rule for f in findings}
     findings += [f for f in known if f.rule not in seen]

@@ -13,7 +13,7 @@ from burnish.exporting.safetensors import save_weights
 from burnish.ledger import write_bytes
 from burnish.model.build import probe_inputs
 from burnish.pipeline.pruning import trained_network
-from burnish.pipeline.setup import plan_from_base, threads_set
+from burnish.pipeline.setup import plan_from_base
 from burnish.pipeline.stages.compress import example_batch
 from burnish.pipeline.work import Work
 from burnish.records import to_json
@@ -26,11 +26,10 @@ def export(work: Work) -> dict[str, Any]:
     compressed, finish = work.stage("compress"), work.stage("finish")
     chosen = compressed["files"][compressed["chosen"]]
     plan = plan_from_base(work.plan, work.base, finish["techniques"])
-    with threads_set(work.threads):
-        network = trained_network(plan, work.ledger, chosen["run"])
-        baseline = trained_network(plan_from_base(work.plan, work.base, []), work.ledger, finish["baseline"])
-        exported = export_onnx(baseline, probe_inputs(work.data), work.root / "baseline.onnx")
-        parity = _parity(work, network, work.root / chosen["path"])
+    network = trained_network(plan, work.ledger, chosen["run"])
+    baseline = trained_network(plan_from_base(work.plan, work.base, []), work.ledger, finish["baseline"])
+    exported = export_onnx(baseline, probe_inputs(work.data), work.root / "baseline.onnx")
+    parity = _parity(work, network, work.root / chosen["path"])
     write_bytes(work.root / "model.onnx", (work.root / chosen["path"]).read_bytes())
     save_weights(network, work.root / "model.safetensors")
     run = work.ledger.run(chosen["run"])

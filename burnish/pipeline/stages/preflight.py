@@ -5,7 +5,6 @@ from typing import Any
 from burnish.data.tensors import network_tensor
 from burnish.diagnosis.preflight import preflight as checks
 from burnish.evaluation.predict import predict
-from burnish.pipeline.setup import threads_set
 from burnish.pipeline.work import Work
 from burnish.records import to_json
 
@@ -15,13 +14,12 @@ __all__ = ["preflight"]
 def preflight(work: Work) -> dict[str, Any]:
     """Run the bug checks; only bugs stop. A trained network is measured as it came."""
     data, plan = work.data, work.plan
-    with threads_set(work.threads):
-        findings = checks(plan)
-        untouched = None
-        if plan.source.trained:
-            outputs = predict(plan.build(0), data.validation, data.preparation)
-            untouched = data.task.primary(data.task.decode(outputs), data.validation.targets)
-            work.note(f"the network as it came: {data.task.primary.name} {untouched:.4g} on validation")
+    findings = checks(plan)
+    untouched = None
+    if plan.source.trained:
+        outputs = predict(plan.build(0), data.validation, data.preparation)
+        untouched = data.task.primary(data.task.decode(outputs), data.validation.targets)
+        work.note(f"the network as it came: {data.task.primary.name} {untouched:.4g} on validation")
     for finding in findings:
         if finding.state == "fires":
             work.note(str(finding))

@@ -17,7 +17,9 @@ from burnish.training.range_test import range_test
 __all__ = ["best_epoch", "tune"]
 
 SPLIT = 1  # of its own: the pilot measures the tuned baseline on other splits
-STEPS, SHORTEST, LONGEST = 4000, 8, 60  # length of a trial, in steps and in epochs
+STEPS = {"quick": 1500}  # steps of a trial; other budgets:
+MOST_STEPS = 4000
+SHORTEST, LONGEST = 5, 60  # epochs of a trial
 LOWEST_RATE, HIGHEST_RATE = 1e-5, 0.3
 
 
@@ -112,7 +114,7 @@ def _trial(work: Work, base: dict[str, Any], rate: float) -> dict[str, Any]:
 
 def _trial_epochs(work: Work) -> int:
     steps = steps_per_epoch(len(work.data.train_rows), work.plan.batch_size)
-    return int(np.clip(round(STEPS / steps), SHORTEST, LONGEST))
+    return int(np.clip(round(STEPS.get(work.asked.name, MOST_STEPS) / steps), SHORTEST, LONGEST))
 
 
 def best_epoch(scores: list[float], error: float) -> tuple[int, float]:
