@@ -21,7 +21,7 @@ _HOMES = {
     "compress": "burnish.pipeline.commands",
     "diagnose": "burnish.pipeline.api",
     "export": "burnish.pipeline.commands",
-    "inspect": "burnish.model.inspect",
+    "inspect": "burnish.pipeline.api",
     "load": "burnish.data",
     "report": "burnish.pipeline.commands",
     "run": "burnish.pipeline.main_job",

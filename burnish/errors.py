@@ -9,6 +9,7 @@ __all__ = [
     "DataError",
     "ExportMismatch",
     "LedgerError",
+    "NoRunError",
     "NotApplicable",
     "RequirementNotMet",
     "UsageError",
@@ -45,6 +46,10 @@ class ExportMismatch(BurnishError):
 
 class LedgerError(BurnishError):
     """The run directory belongs to another recipe, is damaged, or cannot be written."""
+
+
+class NoRunError(LedgerError, UsageError):
+    """What was named as a run directory is none. Exit code 2."""
 
 
 class RequirementNotMet(BurnishError):

@@ -24,7 +24,18 @@ __all__ = ["app", "main"]
 
 INTERRUPTED = 130
 
-app = typer.Typer(name="burnish", add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
+EPILOG = (
+    "Start with `burnish run` (handwritten digits), or `burnish init` where your network and data are. "
+    "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a requirement not met, 130 interrupted."
+)
+
+app = typer.Typer(
+    name="burnish",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    epilog=EPILOG,
+)
 for command in (run, init, inspect, diagnose, train, compare, study, compress):
     app.command()(command)
 for command in (export, predict, bench, report, status, techniques):
@@ -33,7 +44,8 @@ for command in (export, predict, bench, report, status, techniques):
 
 @app.callback(invoke_without_command=True)
 def _start(
-    context: typer.Context, version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", metavar="", help="Print the version.")] = False,
 ) -> None:
     """Make an existing neural network more accurate, smaller and faster, with evidence for every step."""
     if version:

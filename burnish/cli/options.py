@@ -20,10 +20,10 @@ __all__ = ["Network", "RunDirectory", "takes"]
 
 PANELS: dict[str, dict[str, str]] = {
     "Data": {
-        "data": "A name, an image folder, CSV, Parquet, NPZ, or file.py:function.",
-        "target": "Column to predict.",
-        "task": "classification or regression.",
-        "modality": "image, table, text or series.",
+        "data": "digits, an image folder, a CSV, Parquet or NPZ file, or file.py:function.",
+        "target": "Column to predict; label, target, class or y are found without.",
+        "task": "classification or regression; told from the targets without.",
+        "modality": "image, table, text or series; told from the data without.",
         "group": "Column whose groups stay on one side of every split.",
         "time": "Column of times: validation is always later than training.",
         "max_rows": "Use at most so many training and validation rows.",
@@ -31,38 +31,58 @@ PANELS: dict[str, dict[str, str]] = {
     "Training": {
         "checkpoint": "Weights to start from: safetensors, or torch weights only.",
         "resplit": "The rows of --data are new to the trained network: splits may be drawn anew.",
-        "epochs": "Passes over the training rows.",
-        "batch_size": "Examples per step.",
-        "optimizer": "adamw, adam, sgd or rmsprop.",
-        "lr": "Learning rate.",
-        "loss": "Loss to minimize.",
-        "techniques": 'Apply a technique, such as "LabelSmoothing(alpha=0.1)"; may be repeated.',
+        "epochs": "Passes over the training rows; searched without.",
+        "batch_size": "Examples per step; by the number of rows without.",
+        "optimizer": "adamw, adam, sgd or rmsprop; adamw without.",
+        "lr": "Learning rate; searched without.",
+        "loss": "Loss to minimize, such as focal or huber; the task's own without.",
+        "techniques": 'Apply a technique (train, compare), such as "Mixup(alpha=0.2)"; may be repeated.',
     },
     "Job": {
-        "metric": "Metric decisions are made on.",
+        "metric": "Metric that decides, such as f1_macro or mae; the task's own without.",
         "budget": "quick, standard, thorough, or a time such as 20m.",
         "only": "Limit the study to these techniques, separated by commas.",
-        "min_gain": "Smallest gain that matters, as a fraction.",
+        "min_gain": "Smallest gain that matters; for errors without a bound a share of the baseline's.",
         "max_drop": "Largest loss a compression step may cost, as a fraction.",
         "target_score": "Score that counts as reached.",
         "require": 'Size and latency wanted, such as "latency_ms<=2, bytes<=500_000".',
         "seed": "Seed of splits and trainings.",
-        "device": "auto, cpu, cuda, ...",
+        "device": "auto, cpu, cuda, cuda:1 or mps.",
         "workers": "Worker processes; 0 takes one per core.",
-        "on": "Where runs are carried out.",
+        "on": "Where runs are carried out; only local in this version.",
     },
 }
-OUT = Annotated[Path | None, typer.Option("--out", help="Directory of the results.", rich_help_panel="Output")]
-JSON = Annotated[bool, typer.Option("--json", help="Print one JSON value and nothing else.", rich_help_panel="Output")]
-QUIET = Annotated[bool, typer.Option("--quiet", help="Print the final summary only.", rich_help_panel="Output")]
+METAVARS = {
+    "data": "DATA",
+    "target": "COLUMN",
+    "group": "COLUMN",
+    "time": "COLUMN",
+    "checkpoint": "FILE",
+    "techniques": "TECHNIQUE",
+    "only": "NAMES",
+    "require": "LIMITS",
+}
+PLAIN = {int: "N", float: "X", bool: ""}  # a flag without a value has no word after it
+OUT = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="Directory of the results.", rich_help_panel="Output")
+]
+JSON = Annotated[
+    bool,
+    typer.Option("--json", metavar="", help="Print one JSON value and nothing else.", rich_help_panel="Output"),
+]
+QUIET = Annotated[
+    bool, typer.Option("--quiet", metavar="", help="Print the final summary only.", rich_help_panel="Output")
+]
 
 Network = Annotated[
     str | None,
     typer.Argument(
-        help="file.py:factory, package.module:factory or a zoo name; a default without.", show_default=False
+        metavar="NETWORK",
+        help="file.py:factory, package.module:factory or a zoo name; one that suits the data without.",
+        show_default=False,
     ),
 ]
-RunDirectory = Annotated[Path, typer.Argument(help="Directory of a run.", show_default=False)]
+RunDirectory = Annotated[Path, typer.Argument(metavar="RUN", help="Directory of a run.", show_default=False)]
 
 
 def takes(*panels: str, out: bool = False) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -101,6 +121,13 @@ def _flag(name: str, panel: str) -> Any:
     """The annotated type of the flag for field `name` of `Recipe`."""
     field = next(field for field in dataclasses.fields(Recipe) if field.name == name)
     spelled = "--with" if name == "techniques" else f"--{name.replace('_', '-')}"
-    default = "" if field.default in (None, (), "") else f" (default: {field.default})"
-    option = typer.Option(spelled, help=PANELS[panel][name] + default, rich_help_panel=panel, show_default=False)
-    return Annotated[kind_of(name) | None, option]
+    kind = kind_of(name)
+    default = "" if field.default in (None, (), "") or kind is bool else f" (default: {field.default})"
+    option = typer.Option(
+        spelled,
+        metavar=METAVARS.get(name) or PLAIN.get(kind, "NAME"),
+        help=PANELS[panel][name] + default,
+        rich_help_panel=panel,
+        show_default=False,
+    )
+    return Annotated[kind | None, option]

@@ -15,6 +15,25 @@ from burnish.cli.output import warn
 
 __all__ = ["clock", "describe", "live", "plain", "watching"]
 
+# What each stage of the main job is for, in the words of its user.
+PURPOSES = {
+    "prepare": "data, network and price",
+    "preflight": "bugs that would spoil all that follows",
+    "tune": "a fair learning rate and length for the baseline",
+    "pilot": "how good the baseline is, and how much scores vary",
+    "diagnose": "what limits it",
+    "gate": "normalizations and an activation, each alone",
+    "screen": "all techniques together, by a design",
+    "candidates": "the most promising recipes again, on fresh splits",
+    "confirm": "baseline against the best recipe, in pairs on fresh splits",
+    "analyse": "what each technique does",
+    "finish": "train what ships",
+    "compress": "prune and quantize, each step under its bound",
+    "export": "ONNX, compared with PyTorch",
+    "test": "the sealed test set, once",
+    "verdict": "what it means, and what to do next",
+}
+
 Event = dict[str, Any]
 Observer = Callable[[Event], None]
 
@@ -91,7 +110,7 @@ def describe(event: Event) -> list[str]:
 
     Example:
         >>> describe({"event": "stage", "name": "pilot", "index": 4, "of": 16, "total": 4})
-        ['stage 4 of 16: pilot, at most 4 runs']
+        ['stage 4 of 16: pilot (how good the baseline is, and how much scores vary), at most 4 runs']
     """
     name = event["event"]
     if name == "plan":
@@ -100,14 +119,15 @@ def describe(event: Event) -> list[str]:
         more = (
             ", already done" if event.get("resumed") else f", at most {event['total']} runs" if event["total"] else ""
         )
-        return [_stage_words(event) + more]
+        purpose = PURPOSES.get(event["name"], "") if not event.get("resumed") else ""
+        return [_stage_words(event) + (f" ({purpose})" if purpose else "") + more]
     if name == "run":
         score = _score("score", event.get("score")) or ", no score"
         place = f"{event['stage']} {event['done']}/{event['total']}"
         return [place + score + _score("best", event.get("best")) + _left(event)]
     if name == "note":
         return [event["text"]]
-    if name == "stage_done" and not event.get("resumed"):
+    if name == "stage_done" and not event.get("resumed") and event["seconds"] >= 1:
         return [f"{event['name']} done in {clock(event['seconds'])}"]
     return []
 

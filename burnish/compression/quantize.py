@@ -246,8 +246,9 @@ def _candidate(
         return Candidate(kind=kind, error=f"{type(error).__name__}: {error}".splitlines()[0])
     if not np.isfinite(outputs).all():
         return Candidate(kind=kind, error="its outputs are not finite")
-    spread = max(float(np.sqrt(((reference - reference.mean(0)) ** 2).mean())), 1e-12)
-    distance = outputs - reference
+    exact = reference.astype(np.float64)  # squares of a collapsed network's outputs overflow float32
+    spread = max(float(np.sqrt(((exact - exact.mean(0)) ** 2).mean())), 1e-12)
+    distance = outputs - exact
     same = outputs.argmax(1) == reference.argmax(1) if reference.shape[1] > 1 else np.abs(distance) < spread / 10
     return Candidate(
         kind=kind,

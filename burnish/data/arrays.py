@@ -145,3 +145,5 @@ def _check_numbers(array: Array) -> None:
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         bad = int((~np.isfinite(array)).sum())
         raise DataError(f"{bad} of {array.size} input values are NaN or infinite: fill or drop them first")
+    if array.dtype == np.float64 and np.abs(array).max(initial=0) > np.finfo(np.float32).max:
+        raise DataError(f"the inputs hold {np.abs(array).max():.3g}, too large to compute with: correct or rescale it")

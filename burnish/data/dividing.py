@@ -100,7 +100,7 @@ def _check_countable(targets: Array, parts: Parts) -> None:
         values, names = order_classes(parts.train.targets, parts.train.names)
         rare = [name for name, count in zip(names, counts, strict=True) if count < 2]
         raise DataError(
-            f"{len(rare)} classes have a single example: {', '.join(map(repr, rare[:5]))}; "
+            f"{len(rare)} of {len(names)} classes have a single example: {', '.join(map(repr, rare[:5]))}; "
             "training and validation need one each: leave these classes out, merge them or bring more"
         )
 

@@ -41,7 +41,7 @@ def _read_classes(folder: Path) -> Raw:
         raise DataError(f"{folder} holds no images ({', '.join(SUFFIXES)}); expected {EXPECTED}")
     if empty:
         raise DataError(
-            f"{len(empty)} class folders of {folder} hold no images ({', '.join(SUFFIXES)}): "
+            f"{len(empty)} of {len(files)} class folders of {folder} hold no images ({', '.join(SUFFIXES)}): "
             f"{', '.join(map(repr, empty[:5]))}; remove them or add images"
         )
     labels = [name for name, found in files.items() for _ in found]

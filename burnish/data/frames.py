@@ -1,5 +1,6 @@
 """CSV and Parquet files, and tables in memory."""
 
+import csv
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
@@ -50,11 +51,20 @@ def read_file(path: Path) -> "pd.DataFrame":
         raise DataError(f"{path} is not readable as a table: {error}") from error
     if frame.empty:
         raise DataError(f"{path} has no row: expected a header and one row per example")
-    frame.columns = [str(name).strip() for name in frame.columns]
-    repeated = frame.columns[frame.columns.duplicated()]
-    if len(repeated):
+    repeated = _repeated(path, [str(name).strip() for name in frame.columns])
+    if repeated:
         raise DataError(f"{path} has the column {repeated[0]!r} more than once: rename one of them")
+    frame.columns = [str(name).strip() for name in frame.columns]
     return frame
+
+
+def _repeated(path: Path, columns: list[str]) -> list[str]:
+    """Names that stand in the header more than once; pandas would have renamed the later ones of a CSV file."""
+    if path.suffix.lower() != ".parquet":
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            header = next(csv.reader(file, delimiter=_separator(path), skipinitialspace=True))
+        columns = [name.strip() for name in header]
+    return [name for i, name in enumerate(columns) if name and name in columns[:i]]
 
 
 def _separator(path: Path) -> str:
@@ -179,5 +189,18 @@ def read_table_folder(folder: Path, files: dict[str, Path], options: Options) ->
     """The splits of a folder of tables; the test table has the columns of the training table."""
     train = read_table(files["train"], options)
     own = replace(options, target=list(train.columns))
-    others = {split: read_table(path, own, training=False) for split, path in files.items() if split != "train"}
+    others = {split: _read_other(path, own) for split, path in files.items() if split != "train"}
     return Parts.named(display_name(folder), {"train": train, **others})
+
+
+def _read_other(path: Path, options: Options) -> Raw:
+    """The validation or test table, which needs the target column of the training table."""
+    frame = read_file(path)
+    absent = [name for name in options.target or () if name not in frame.columns]
+    if absent:
+        listed = ", ".join(map(repr, frame.columns))
+        raise DataError(
+            f"{path} has no target column {absent[0]!r} as the training table has; its columns are {listed}: without "
+            "answers it cannot be scored, so add the column or move the file away and hand it to `burnish predict`"
+        )
+    return from_frame(frame, options, where=str(path), training=False)

@@ -1,5 +1,6 @@
 """NPZ files: arrays found by key, whole or in splits."""
 
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,11 @@ def read_npz(path: Path, options: Options) -> Parts:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{path} is not readable as NPZ without pickled objects: {error}") from error
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(
+            f"{path} is not readable as NPZ: it is cut off, something else, or holds pickled objects, which are never "
+            "loaded; write it anew with numpy.savez and plain arrays"
+        ) from error
     raws: dict[str, Raw] = {}
     for split in ("", *SPLITS):
         found_pair = pair(arrays, SPLITS.get(split, ("",)), options)
@@ -42,16 +46,17 @@ def read_npz(path: Path, options: Options) -> Parts:
                 found = replace(options, group=_named(arrays, options.group), time=_named(arrays, options.time))
             raws[split or "train"] = replace(read_arrays(*found_pair[:2], found), columns=(found_pair[2],))
     if "train" not in raws:
+        named = str(options.target) if options.target else ", ".join(TARGETS)
         raise DataError(
             f"{path} has the arrays {', '.join(arrays) or 'none'}; expected x and y, or x_train, y_train and so on "
-            f"(inputs: {', '.join(INPUTS)}; targets: {', '.join(TARGETS)})"
+            f"(inputs: {', '.join(INPUTS)}; targets: {named})"
         )
     return Parts.named(display_name(path), raws)
 
 
 def pair(arrays: dict[str, Array], splits: tuple[str, ...], options: Options) -> tuple[Array, Array, str] | None:
     """Inputs, targets and the targets' name under any of the names of a split."""
-    targets = (str(options.target), *TARGETS) if options.target else TARGETS
+    targets = (str(options.target),) if options.target else TARGETS
     for split in splits:
         x = next((a for name in INPUTS if (a := _get(arrays, name, split)) is not None), None)
         y = next(((a, name) for name in targets if (a := _get(arrays, name, split)) is not None), None)

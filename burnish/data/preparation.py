@@ -76,8 +76,13 @@ class Preparation:
             DataError: files are not readable as images.
             UsageError: this is no preparation of image files.
         """
-        if self.modality != "image" or self.size is None or not self.channels_last:
-            raise UsageError(f"image files cannot be read for {self.modality} inputs given as arrays: give arrays")
+        if self.modality != "image":
+            raise UsageError(f"the model was trained on {self.modality} data; it cannot read image files")
+        if self.size is None or not self.channels_last:
+            raise UsageError(
+                "the model was trained on images given as arrays and cannot read image files: give an .npz file with "
+                f"`inputs` of type {self.dtype}"
+            )
         return decode([Path(path) for path in paths], mode=self.mode, size=self.size)[0]
 
     def encode_texts(self, texts: Sequence[str]) -> Array:
@@ -87,7 +92,7 @@ class Preparation:
             UsageError: this is no preparation of texts.
         """
         if self.modality != "text" or not self.vocabulary:
-            raise UsageError(f"texts cannot be encoded for {self.modality} inputs")
+            raise UsageError(f"the model was trained on {self.modality} data; it cannot read texts")
         if self.vocabulary[-1].startswith("#"):
             raise UsageError("the model was trained on token numbers, not on words: give token numbers")
         return encode_tokens(texts, self.vocabulary, self.length)
@@ -107,7 +112,7 @@ class Preparation:
             if gaps:
                 raise DataError(f"the series have {gaps} missing values: fill or drop them first")
             return encode_columns(self.columns, frame)[:, None, :]
-        raise UsageError(f"a table cannot be read for {self.modality} inputs given as {self.dtype} arrays")
+        raise UsageError(f"the model was trained on {self.modality} data; it cannot read tables")
 
     # -- to network inputs ------------------------------------------------------------------------
 

@@ -103,7 +103,7 @@ class Raw:
         if self.kind == "frame":
             import pandas as pd
 
-            return pd.concat([self.inputs, other.inputs], ignore_index=True)
+            return pd.concat([self.inputs, other.inputs[list(self.inputs.columns)]], ignore_index=True)
         if self.kind != "array":
             return [*self.inputs, *other.inputs]
         return np.concatenate([self.inputs, other.inputs])
@@ -112,6 +112,12 @@ class Raw:
         """Refuse a split whose examples are of another kind or shape than these."""
         if self.kind != other.kind or self.as_is != other.as_is:
             raise DataError(f"training examples are {self.kind}, those of {where} are {other.kind}: give the same kind")
+        absent = [c for c in self.inputs.columns if c not in other.inputs.columns] if self.kind == "frame" else []
+        if absent:
+            raise DataError(
+                f"the table of {where} lacks {', '.join(map(repr, absent[:5]))}, which the training table has; it has "
+                f"{', '.join(map(repr, other.inputs.columns))}: give both the same columns"
+            )
         if self.kind == "array" and other.inputs.shape[1:] != self.inputs.shape[1:]:
             raise DataError(
                 f"one training example has shape {self.inputs.shape[1:]}, one of {where} {other.inputs.shape[1:]}: "

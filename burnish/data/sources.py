@@ -64,6 +64,7 @@ def _dataset_name(source: Any) -> str:
 def _read_named(source: str | Path, options: Options) -> Parts:
     text, path = str(source), Path(source).expanduser()
     if text == "digits":
+        _check_no_columns(text, options)
         return read_digits()
     if path.is_dir():
         return _read_folder(path, options)
@@ -74,6 +75,8 @@ def _read_named(source: str | Path, options: Options) -> Parts:
     if ":" in text and not path.exists():
         name, _, function = text.rpartition(":")
         return replace(read(_call(name, function), options), name=f"{Path(name).name}:{function}")
+    if path.is_file() and path.suffix == ".py":
+        raise DataError(f"{text!r} names no function: write {text}:FUNCTION, the function that returns the data")
     problem = f"{text!r} is a file of unknown type" if path.exists() else f"there is no file or folder {text!r}"
     raise DataError(f"{problem}; a source of data is {KNOWN}")
 
@@ -88,7 +91,16 @@ def _read_folder(path: Path, options: Options) -> Parts:
         if len(tables) == 1:
             return Parts(train=frames.read_table(tables[0], options), name=display_name(path))
         raise DataError(f"{path} holds {', '.join(file.name for file in tables)}: name one, or call it train.csv")
+    _check_no_columns(str(path), options)
     return read_image_folder(path, options)
+
+
+def _check_no_columns(name: str, options: Options) -> None:
+    """Images have no columns to name: what was meant by naming one would silently not happen."""
+    named = {"target": options.target, "group": options.group, "time": options.time}
+    given = [f"{role} {value!r}" for role, value in named.items() if isinstance(value, str)]
+    if given:
+        raise DataError(f"{name!r} holds images and no columns, so there is no {', '.join(given)}: leave it out")
 
 
 def _call(name: str, function: str) -> Any:
@@ -99,7 +111,7 @@ def _call(name: str, function: str) -> Any:
         raise DataError(f"{name} has no function {function!r}; it has {', '.join(names) or 'none'}")
     try:
         return found()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise DataError(f"{name}:{function}() raised {type(error).__name__}: {error}") from error
 
 
@@ -120,7 +132,7 @@ def _module(name: str) -> ModuleType:
     sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise DataError(f"{name} raised {type(error).__name__} on import: {error}") from error
     return module
 

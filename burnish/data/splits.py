@@ -145,8 +145,8 @@ def _stratified(rows: Array, targets: Array, size: int, rng: np.random.Generator
         place = (np.arange(len(members)) + rng.random()) / len(members)
         if len(members) > keep:
             place[0] = -1  # these leave first, so the smaller part sees every class that has rows to spare
-        if keep:
-            place[-keep:] = 2  # these leave last, so the larger part sees every class
+        if keep:  # these leave last, so the larger part sees every class; no class gives two before all gave one
+            place[-keep:] = 2 + np.arange(keep)[-len(members) :]
         places[members] = place
     order = np.argsort(places, kind="stable")
     return np.sort(shuffled[order[size:]]), np.sort(shuffled[order[:size]])

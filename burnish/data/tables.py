@@ -17,6 +17,7 @@ MISSING = ("", "?", "NA", "NaN", "nan")
 MOST_CATEGORIES = 64
 IDENTIFIERS = ("id", "index", "unnamed: 0", "")
 DAY = 86_400e9  # nanoseconds
+LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +100,8 @@ def fit_columns(frame: "pd.DataFrame") -> tuple[tuple[Column, ...], list[str]]:
         else:
             kept.append(column)
     if not kept:
-        raise DataError(f"no usable input column among {', '.join(map(str, frame.columns)) or 'none'}: {notes}")
+        listed = ", ".join(map(repr, frame.columns)) or "none"
+        raise DataError(f"no usable input column among {listed}: {'; '.join(notes)}")
     return tuple(kept), notes
 
 
@@ -110,11 +112,14 @@ def _fit_column(name: str, values: "pd.Series") -> tuple[Column | None, str]:
     present = table[~np.isnan(table)]
     if np.isinf(present).any():
         raise DataError(f"column {name!r} holds {int(np.isinf(present).sum())} infinite values: correct or drop them")
-    if not len(present) or (present.std() == 0 and len(present) == len(table)):
+    if not len(present) or (present.min() == present.max() and len(present) == len(table)):
         return None, "it has one value" if len(present) else "it is empty"
     if name.lower() in IDENTIFIERS and len(np.unique(present)) == len(table):
         return None, "it numbers the rows"
-    std = float(present.std()) or 1.0
+    with np.errstate(over="ignore"):
+        std = float(present.std()) or 1.0
+    if not np.isfinite(std):
+        raise DataError(f"column {name!r} holds {np.abs(present).max():.3g}, too large to compute with: correct it")
     return Column(name=name, mean=float(present.mean()), std=std, missing=len(present) < len(table)), ""
 
 
@@ -158,4 +163,6 @@ def _encode_column(column: Column, values: "pd.Series") -> np.ndarray:
             raise DataError(f"column {column.name!r} holds {int(np.isinf(table).sum())} infinite values")
         gone = np.isnan(table)
         features = np.where(gone, 0.0, (table - column.mean) / column.std)[:, None]
+        if np.abs(features).max(initial=0) > LARGEST:
+            raise DataError(f"column {column.name!r} holds {np.nanmax(np.abs(table)):.3g}, too far from the others")
     return np.concatenate([features, gone[:, None]], axis=1) if column.missing else features

@@ -85,6 +85,8 @@ def infer_kind(targets: Array, asked: str | None) -> tuple[str, str]:
         raise DataError(f"regression needs numbers, the targets are texts such as {targets[0]!r}")
     if kind == "classification":
         _check_classes(targets)
+    else:
+        _check_values(targets)
     other = "regression" if kind == "classification" else "classification"
     return kind, "" if asked else f"task taken as {kind}: {why} (set the task to {other} to override)"
 
@@ -118,6 +120,17 @@ def _check_classes(targets: Array) -> None:
         )
 
 
+def _check_values(targets: Array) -> None:
+    table = targets.reshape(len(targets), -1)
+    constant = np.flatnonzero((table == table[:1]).all(0))
+    if len(constant):
+        which = f" of column {constant[0] + 1}" if table.shape[1] > 1 else ""
+        raise DataError(
+            f"all {len(table)} targets{which} are {table[0, constant[0]].item()!r}: regression needs values that "
+            "differ; name another target column"
+        )
+
+
 def order_classes(targets: Array, names: Sequence[str]) -> tuple[Array, tuple[str, ...]]:
     """The different values of `targets` in order, and their names."""
     values = np.unique(targets)
@@ -137,7 +150,7 @@ def encode_classes(targets: Array, values: Array, where: str) -> Array:
     if unseen:
         listed = ", ".join(sorted(map(repr, unseen))[:5])
         raise DataError(
-            f"{len(unseen)} classes occur only in {where}, not in training: {listed}; "
+            f"labels that occur only in {where}, not in training: {listed}{' and more' if len(unseen) > 5 else ''}; "
             "move examples of them into training, or leave them out"
         )
     return np.searchsorted(values, targets).astype(np.int64)

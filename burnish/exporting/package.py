@@ -1,6 +1,7 @@
 """The folder that serves: `model.onnx` and a `model.json` that says how to feed it and read it. Never imports torch."""
 
 import json
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -20,7 +21,7 @@ __all__ = ["ModelPackage", "predict_files", "predictions", "read_package", "writ
 Array = np.ndarray
 FORMAT = 1
 IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-TABLES = (".csv", ".parquet")
+TABLES = (".csv", ".tsv", ".parquet")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,8 +101,10 @@ def read_package(directory: Path) -> ModelPackage:
         return ModelPackage.from_json(json.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise UsageError(f"there is no {path}; name the directory of a run that has exported a model") from error
-    except json.JSONDecodeError as error:
-        raise UsageError(f"{path} is damaged: {error}; export the model again") from error
+    except UsageError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError) as error:  # cut off, or JSON of another form
+        raise UsageError(f"{path} is damaged ({type(error).__name__}: {error}); export the model again") from error
 
 
 def predictions(directory: Path, stored: Array, *, model: str = "model.onnx", batch: int = 256) -> Array:
@@ -131,6 +134,8 @@ def predict_files(
         DataError: a file cannot be read, or does not fit the model.
     """
     package = read_package(directory)
+    if not (Path(directory) / model).is_file():
+        raise UsageError(f"there is no {Path(directory) / model}; run the job to its end, or export the model again")
     paths = _expanded([Path(file) for file in files], package.preparation.modality)
     results: list[dict[str, Any]] = []
     images = [path for path in paths if path.suffix.lower() in IMAGES]
@@ -173,15 +178,9 @@ def _stored(preparation: Preparation, path: Path) -> Array:
 
 
 def _frame(path: Path) -> Any:
-    import pandas as pd
+    from burnish.data.frames import read_file  # the very reader of the training table
 
-    try:
-        frame = pd.read_csv(path) if path.suffix.lower() == ".csv" else pd.read_parquet(path)
-    except (OSError, ValueError, pd.errors.ParserError) as error:
-        raise DataError(f"could not read the table {path}: {error}") from error
-    if frame.empty:
-        raise DataError(f"the table {path} has no rows")
-    return frame
+    return read_file(path)
 
 
 def _lines(path: Path) -> list[str]:
@@ -199,9 +198,31 @@ def _array(preparation: Preparation, path: Path) -> Array:
         with np.load(path, allow_pickle=False) as archive:
             name = "inputs" if "inputs" in archive.files else "x" if "x" in archive.files else archive.files[0]
             stored = archive[name]
-    except (OSError, ValueError, IndexError) as error:
-        raise DataError(f"could not read arrays from {path}: {error}") from error
+    except (OSError, ValueError, EOFError, IndexError, zipfile.BadZipFile) as error:
+        raise DataError(
+            f"could not read arrays from {path}: it is cut off, empty, something else, or holds pickled objects, which "
+            "are never loaded; write it anew with numpy.savez(path, inputs=...)"
+        ) from error
+    _check_numbers(preparation, stored, path)
     return stored.astype(preparation.dtype, copy=False)
+
+
+def _check_numbers(preparation: Preparation, stored: Array, path: Path) -> None:
+    """Refuse what would silently change when it is stored as the training inputs were."""
+    if stored.dtype.kind not in "iufb":
+        raise DataError(f"{path} holds values of type {stored.dtype}; the model takes {preparation.dtype} numbers")
+    if stored.dtype.kind == "f" and not np.isfinite(stored).all():
+        bad = int((~np.isfinite(stored)).sum())
+        raise DataError(f"{bad} of {stored.size} values of {path} are NaN or infinite: fill or drop them first")
+    wanted = np.dtype(preparation.dtype)
+    if wanted.kind not in "iu" or not stored.size:
+        return
+    low, high = 0, len(preparation.vocabulary) - 1 if preparation.vocabulary else int(np.iinfo(wanted).max)
+    if stored.min() < low or stored.max() > high or (stored != np.round(stored)).any():
+        raise DataError(
+            f"{path} holds {stored.dtype} values from {stored.min():g} to {stored.max():g}; the model was trained on "
+            f"whole numbers from {low} to {high}: give the inputs on that scale"
+        )
 
 
 def _predicted(package: ModelPackage, model: Path, stored: Array, batch: int) -> Array:
@@ -213,7 +234,8 @@ def _predicted(package: ModelPackage, model: Path, stored: Array, batch: int) ->
         inputs = preparation.network_input(stored[start : start + 4096])
         if inputs.shape[1:] != tuple(preparation.input_shape):
             raise DataError(
-                f"an example has shape {inputs.shape[1:]} as the network sees it; expected {preparation.input_shape}"
+                f"an example of shape {stored.shape[1:]} becomes {inputs.shape[1:]} for the network, which was trained "
+                f"on {preparation.input_shape}: give inputs shaped like the training data"
             )
         parts.append(run(model, inputs, batch=batch))
     return package.decode(np.concatenate(parts))

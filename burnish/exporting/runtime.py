@@ -59,7 +59,10 @@ def run(model: "Path | str | bytes | InferenceSession", inputs: Array, *, batch:
     values = np.asarray(inputs).astype(TYPES.get(given.type, np.float32), copy=False)
     _check_shape(values, given.shape)
     parts = [values[start : start + batch] for start in range(0, len(values), batch)]
-    return np.concatenate([opened.run(None, {given.name: np.ascontiguousarray(part)})[0] for part in parts])
+    try:
+        return np.concatenate([opened.run(None, {given.name: np.ascontiguousarray(part)})[0] for part in parts])
+    except Exception as error:  # the runtime raises half a dozen types of its own
+        raise UsageError(f"the model fails on inputs of shape {values.shape}: {error}") from error
 
 
 def example_inputs(model: "Path | str | bytes | InferenceSession", rows: int, *, seed: int = 0) -> Array:

@@ -20,7 +20,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from burnish.errors import LedgerError
+from burnish.errors import LedgerError, NoRunError
 from burnish.ledger.atomic import is_temporary, replace_directory, temporary_beside, write_text
 from burnish.ledger.lock import locked
 from burnish.records import Run, dumps, from_json
@@ -85,7 +85,17 @@ class Ledger:
         return True
 
     def recipe(self) -> Json:
-        """What the directory was started with."""
+        """What the directory was started with.
+
+        Raises:
+            NoRunError: it is no run directory.
+        """
+        if not (self.path / "recipe.json").exists():
+            problem = "has no ledger/recipe.json" if self.root.exists() else "does not exist"
+            raise NoRunError(
+                f"{self.root} {problem}; is it a run directory of Burnish? Name the --out of an earlier `burnish run` "
+                "or `burnish train`"
+            )
         return self._must_read(self.path / "recipe.json")
 
     # -- stages ----------------------------------------------------------------------------------
@@ -160,6 +170,8 @@ class Ledger:
         """Write `run` as the result of the filled temporary `directory` and give it its name."""
         try:
             write_text(directory / "result.json", dumps(run))
+            if not self.has_run(run.id):  # what a user left of a damaged run must not stand in the way
+                shutil.rmtree(self.run_directory(run.id), ignore_errors=True)
             replace_directory(directory, self.run_directory(run.id))
         except LedgerError:
             shutil.rmtree(directory, ignore_errors=True)
@@ -191,9 +203,12 @@ class Ledger:
         if not file.exists():
             return []
         try:
-            return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+            found = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+            if not all(isinstance(line, dict) and {"reason", "data"} <= line.keys() for line in found):
+                raise ValueError("a line is no opening")
         except (OSError, ValueError) as error:
             raise _damaged(file, error) from error
+        return found
 
     # -- helpers ---------------------------------------------------------------------------------
 
@@ -222,9 +237,12 @@ class Ledger:
 
 def _read(file: Path) -> Json:
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        found = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise _damaged(file, error) from error
+    if not isinstance(found, dict):
+        raise _damaged(file, ValueError(f"it holds a {type(found).__name__}"))
+    return found
 
 
 def _damaged(file: Path, error: Exception) -> LedgerError:

@@ -25,7 +25,7 @@ PAUSE = 0.05
 
 
 @contextlib.contextmanager
-def locked(file: Path, *, patience: float = PATIENCE) -> Iterator[bool]:
+def locked(file: Path) -> Iterator[bool]:
     """Hold the lock on `file` for the block.
 
     Yields:
@@ -40,7 +40,7 @@ def locked(file: Path, *, patience: float = PATIENCE) -> Iterator[bool]:
     except OSError as error:
         raise LedgerError(f"could not create {file}: {error.strerror}; check disk and permissions") from error
     try:
-        held = _acquired(handle, file, time.monotonic() + patience)
+        held = _acquired(handle, file, time.monotonic() + PATIENCE)
         if held:
             _sign(handle)
         yield held

@@ -36,7 +36,8 @@ class Loss:
         function: Instead of a named loss: `(outputs, targets) -> Tensor`, of shape `(batch,)` or a scalar mean.
 
     Raises:
-        ValueError: an unknown name, or a value out of range.
+        UsageError: an unknown name.
+        ValueError: a value out of range.
 
     Example:
         >>> Loss(name="cross_entropy", smoothing=0.1)
@@ -52,7 +53,7 @@ class Loss:
     def __post_init__(self) -> None:
         known = [name for names in LOSSES.values() for name in names]
         if self.function is None and self.name not in known:
-            raise ValueError(f"unknown loss {self.name!r}; one of {', '.join(known)}")
+            raise UsageError(f"unknown loss {self.name!r}; one of {', '.join(known)}")
         if not 0 <= self.smoothing < 1:
             raise ValueError(f"smoothing must be in [0, 1), got {self.smoothing}")
         if not (isfinite(self.gamma) and self.gamma >= 0):
@@ -123,6 +124,11 @@ class Loss:
         return losses if self.weights is None else losses * self._example_weights(outputs, hard)
 
     def _check(self, outputs: "Tensor", targets: "Tensor") -> None:
+        if not hasattr(outputs, "ndim"):
+            raise UsageError(
+                f"in training mode the network returns a {type(outputs).__name__}, where one tensor (batch, outputs) is "
+                "needed: return the logits alone, or wrap the network in a module that picks them"
+            )
         if outputs.ndim != 2 or len(outputs) != len(targets):
             raise UsageError(
                 f"the network gave outputs of shape {tuple(outputs.shape)} for targets of shape "

@@ -105,8 +105,9 @@ def _forward(model: nn.Module, example: Tensor) -> Any:
         raise
     except Exception as error:
         raise UsageError(
-            f"the network fails on a batch of shape {tuple(example.shape)} ({example.dtype}): "
-            f"{type(error).__name__}: {error}; is its first layer made for inputs of shape {tuple(example.shape[1:])}?"
+            f"the network fails on a batch of shape {tuple(example.shape)} ({example.dtype}, evaluation mode): "
+            f"{type(error).__name__}: {error}; is its first layer made for inputs of shape {tuple(example.shape[1:])}, "
+            "and does forward work for any number of examples?"
         ) from error
     finally:
         for module, training in modes:
@@ -116,7 +117,9 @@ def _forward(model: nn.Module, example: Tensor) -> Any:
 def _width_message(shape: tuple[int, ...], expected: tuple[int, int], task: Task) -> str:
     names = ", ".join(task.names[:6]) + (", ..." if len(task.names) > 6 else "")
     what = f"{task.outputs} classes" if task.kind == "classification" else f"{task.outputs} values to predict"
-    start = f"the network gives outputs of shape {shape} for {expected[0]} examples, the task has {what} ({names})"
+    start = f"the network gives outputs of shape {shape} for {expected[0]} example(s), the task has {what} ({names})"
+    if len(shape) == 1 and expected[0] == 1:
+        return f"{start}: keep the batch dimension, {expected}, also of a single example; drop the squeeze"
     if len(shape) == 1 and task.outputs == 1:
         return f"{start}: keep the last dimension, {expected}; drop the squeeze at its end"
     if len(shape) != 2:

@@ -1,6 +1,7 @@
 """Weights from a file: safetensors, or a PyTorch file read as weights only. Nothing is ever unpickled."""
 
 import hashlib
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,11 @@ def read_state(path: Path) -> dict[str, Tensor]:
     """
     if not path.is_file():
         raise UsageError(f"there is no checkpoint {path}")
-    state = _unnested(_read(path))
+    state = _unnested(_read(path), path)
     tensors = {name: value for name, value in state.items() if isinstance(value, Tensor)}
     if not tensors:
-        raise UsageError(f"{path} holds no state dict; it has {', '.join(map(str, list(state)[:SHOWN])) or 'nothing'}")
+        held = ", ".join(map(str, list(state)[:SHOWN])) or "nothing"
+        raise UsageError(f"{path} holds no state dict, it has {held}; save model.state_dict()")
     return _without_prefix(tensors)
 
 
@@ -38,20 +40,25 @@ def _read(path: Path) -> Any:
             from safetensors.torch import load_file
 
             return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # remarks on pickle protocols, just before the file is refused
+            return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
+        if path.suffix == ".safetensors":
+            raise UsageError(f"{path} is damaged or no safetensors file ({error}); copy or save it again") from error
         raise UsageError(
-            f"{path} is neither safetensors nor a PyTorch file of weights only ({type(error).__name__}); save it with "
-            "safetensors.torch.save_file(model.state_dict(), path) or torch.save(model.state_dict(), path)"
+            f"{path} is neither safetensors nor a PyTorch file of weights only ({type(error).__name__}), and other "
+            "pickled objects are never loaded; save it with safetensors.torch.save_file(model.state_dict(), path) or "
+            "torch.save(model.state_dict(), path)"
         ) from error
 
 
-def _unnested(state: Any) -> Mapping[str, Any]:
+def _unnested(state: Any, path: Path) -> Mapping[str, Any]:
     for key in NESTED:
         if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
             return state[key]
     if not isinstance(state, Mapping):
-        raise UsageError(f"the checkpoint holds a {type(state).__name__}, not a state dict; save model.state_dict()")
+        raise UsageError(f"{path} holds a {type(state).__name__}, not a state dict; save model.state_dict()")
     return state
 
 

@@ -40,7 +40,7 @@ def call_factory(factory: Callable[..., Any], arguments: dict[str, Any], facts: 
         network = factory(**given)
     except UsageError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         shown = ", ".join(f"{key}={value!r}" for key, value in given.items())
         raise UsageError(f"{name}({shown}) failed: {type(error).__name__}: {error}") from error
     if not isinstance(network, nn.Module):

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from burnish.errors import BurnishError, UsageError
 from burnish.model.roles import is_convolution, is_leaf, is_norm
 from burnish.model.tracing import Call, Trace, trace
+from burnish.records import shown_as_printed
 
 __all__ = ["Inspection", "Layer", "inspect"]
 
@@ -66,8 +67,14 @@ class Inspection:
         ]
         widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
         lines = ["  ".join(_aligned(row[i], widths[i], i) for i in range(len(header))).rstrip() for row in rows]
-        total = f"{self.parameters:,} parameters, {self.bytes:,} bytes, {self.operations:,} operations per example"
+        batch = next((x.input_shape[0] for x in self.layers if x.input_shape), 1)
+        note = f"shapes with a batch of {batch}; " if self.layers else ""
+        total = (
+            f"{note}{self.parameters:,} parameters, {self.bytes:,} bytes, {self.operations:,} operations per example"
+        )
         return "\n".join([*lines, total])
+
+    _repr_pretty_ = shown_as_printed
 
 
 def inspect(model: nn.Module, example: Tensor) -> Inspection:

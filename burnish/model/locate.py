@@ -47,9 +47,10 @@ def _run_file(name: str, path: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
-        raise UsageError(f"{path} fails when it is loaded: {type(error).__name__}: {error}") from error
+        hint = " (put what runs as a script under `if __name__ == '__main__':`)" if type(error) is SystemExit else ""
+        raise UsageError(f"{path} fails when it is loaded: {type(error).__name__}: {error}{hint}") from error
     return module
 
 
@@ -131,6 +132,8 @@ def _import(name: str) -> ModuleType:
         return importlib.import_module(name)
     except ImportError as error:
         raise UsageError(f"cannot import {name}: {error}; is it installed, or in the current folder?") from error
+    except (Exception, SystemExit) as error:
+        raise UsageError(f"{name} fails when it is imported: {type(error).__name__}: {error}") from error
 
 
 def _lookup(home: Any, name: str) -> Any:

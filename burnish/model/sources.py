@@ -195,6 +195,8 @@ def _named(text: str) -> ModelSource:
         return ModelSource(name=text, factory=zoo.ZOO[text])
     if text.startswith("timm:"):
         return ModelSource(name=text, factory=zoo.timm_network, arguments={"architecture": text[5:]})
+    if text.endswith(".py"):
+        raise UsageError(f"{text!r} names no function: write {text}:FUNCTION, the function that returns the network")
     if ":" not in text:
         raise UsageError(
             f"unknown network {text!r}; the zoo has {', '.join(zoo.ZOO)}; your own is written file.py:function or "

@@ -4,10 +4,11 @@ import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from burnish.data.tensors import network_tensor
 from burnish.errors import UsageError
 from burnish.evaluation.paired import paired_splits
 from burnish.ledger import Ledger
@@ -16,7 +17,12 @@ from burnish.pipeline.worker import train_plan
 from burnish.plan import Plan
 from burnish.records import Comparison, Estimate, Finding, Run
 
-__all__ = ["Runs", "compare", "diagnose", "train"]
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from burnish.model.inspect import Inspection
+
+__all__ = ["Runs", "compare", "diagnose", "inspect", "train"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,6 +197,29 @@ def _ratio(pairs: list[tuple[Run, Run]], name: str) -> float | None:
         if a.cost and b.cost and getattr(b.cost, name)
     ]
     return float(np.exp(np.mean(np.log(values)))) if values and min(values) > 0 else None
+
+
+def inspect(subject: "Plan | nn.Module", example: "Tensor | None" = None) -> "Inspection":
+    """Layers, shapes, parameters and operations of a plan's network, or of a module with an `example` batch.
+
+    Raises:
+        UsageError: a module without an example, or a network that cannot compute it.
+
+    Example:
+        >>> import burnish as bu
+        >>> bu.inspect(bu.Plan(model="cnn", data=bu.load("digits"))).parameters
+        25866
+    """
+    from burnish.model.inspect import inspect as look
+
+    if isinstance(subject, Plan):
+        data = subject.data
+        if example is None:
+            example = network_tensor(data.preparation, data.inputs[data.train_rows[:2]])
+        return look(subject.probe(), example)
+    if example is None:
+        raise UsageError("a module needs an example: inspect(model, example), with a batch as the network sees it")
+    return look(subject, example)
 
 
 def diagnose(plan: Plan, *, runs: Runs | None = None, quick: bool = False) -> list[Finding]:

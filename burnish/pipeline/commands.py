@@ -51,15 +51,15 @@ def inspect_network(recipe: Recipe) -> "Inspection":
     """
     import torch
 
-    from burnish.data.tensors import network_tensor
     from burnish.model.inspect import inspect
     from burnish.model.sources import as_source
+    from burnish.pipeline import api
     from burnish.pipeline.setup import base_plan, load_data
+    from burnish.techniques import parse
 
     if recipe.data is not None:
-        plan = base_plan(recipe, load_data(recipe))
-        data = plan.data
-        return inspect(plan.probe(), network_tensor(data.preparation, data.inputs[data.train_rows[:2]]))
+        return api.inspect(base_plan(recipe, load_data(recipe)).then(*(parse(text) for text in recipe.techniques)))
+    as_source(recipe.network, None) if recipe.network else None  # an unknown name is said first
     if recipe.network not in SHOWN:
         raise UsageError(
             f"`inspect {recipe.network or ''}` needs --data to know the input's shape; "
@@ -78,9 +78,11 @@ def diagnose(
     from burnish.pipeline import api
     from burnish.pipeline.main_job import run_stages
     from burnish.pipeline.setup import base_plan, load_data
+    from burnish.techniques import parse
 
     if quick:
-        return api.diagnose(base_plan(recipe, load_data(recipe)), quick=True)
+        plan = base_plan(recipe, load_data(recipe)).then(*(parse(text) for text in recipe.techniques))
+        return api.diagnose(plan, quick=True)
     with _folder(out) as root:
         found = run_stages(recipe, root, observer or _silent, ("prepare", "preflight", "tune", "pilot", "diagnose"))
         return [from_json(Finding, f) for f in found["diagnosis"]]
@@ -97,7 +99,8 @@ def train(recipe: Recipe, *, seeds: int = 3, out: Path | None = None, observer: 
 
     if seeds < 1:
         raise UsageError(f"--seeds must be at least 1, got {seeds}")
-    with _folder(out) as root, opened(recipe, root, observer or _silent) as work:
+    ahead = {"tune": None, "train": seeds}
+    with _folder(out) as root, opened(recipe, root, observer or _silent, ahead=ahead) as work:
         for name, stage in (("prepare", prepare), ("preflight", preflight), ("tune", tune)):
             work.ledger.once(name, lambda stage=stage: stage(work))  # type: ignore[misc]
         techniques = _notations(recipe)
@@ -151,11 +154,13 @@ def compare_technique(recipe: Recipe, *, out: Path | None = None, observer: Obse
     from burnish.pipeline.stages.prepare import prepare
     from burnish.pipeline.stages.tune import tune
     from burnish.pipeline.work import opened
+    from burnish.studies.budget import Budget
 
     techniques = _notations(recipe)
     if not techniques:
         raise UsageError("compare needs two run directories, or --with and a technique; see `burnish techniques`")
-    with _folder(out) as root, opened(recipe, root, observer or _silent) as work:
+    ahead = {"tune": None, "pilot": None, "compare": 2 * max(Budget.parse(recipe.budget).looks)}
+    with _folder(out) as root, opened(recipe, root, observer or _silent, ahead=ahead) as work:
         for name, stage in (("prepare", prepare), ("preflight", preflight), ("tune", tune), ("pilot", pilot)):
             work.ledger.once(name, lambda stage=stage: stage(work))  # type: ignore[misc]
         pairs, _, decision = confirmed_pairs(work, [], techniques, looks=work.budget.looks, stage="compare")
@@ -204,7 +209,7 @@ def study(
     plan = None if isinstance(subject, Recipe) else subject
     names = ("prepare",) if dry_run else STUDY
     with _folder(Path(out) if out else None) as root:
-        return run_stages(recipe, root, observer or _silent, names, plan=plan)
+        return run_stages(recipe, root, observer or _silent, names, plan=plan, priced=STUDY)
 
 
 def compress(

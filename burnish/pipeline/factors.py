@@ -5,7 +5,7 @@ from burnish.plan import Plan
 from burnish.studies.design import MAX_FACTORS
 from burnish.techniques import CATALOGUE, parse
 
-__all__ = ["FACTORS", "Factors", "factors"]
+__all__ = ["FACTORS", "Factors", "applied", "factors", "limited_to", "norms"]
 
 # One level each, in the order of trust in published results; the gate settles the normalization.
 FACTORS = (
@@ -56,7 +56,7 @@ def factors(plan: Plan, *, norm: str | None, only: tuple[str, ...] = ()) -> Fact
         UsageError: a name in `only` is unknown.
     """
     found = Factors()
-    wanted = _wanted(only)
+    wanted = limited_to(only)
     if norm and (not only or _name(norm) in wanted):
         found.try_on(plan, norm)
     for text in FACTORS if not only else wanted.values():
@@ -72,14 +72,19 @@ def factors(plan: Plan, *, norm: str | None, only: tuple[str, ...] = ()) -> Fact
 
 def norms(plan: Plan, only: tuple[str, ...] = ()) -> Factors:
     """The normalizations the gate compares."""
-    found, wanted = Factors(), _wanted(only)
+    found, wanted = Factors(), limited_to(only)
     for text in NORMS:
         if not only or _name(text) in wanted:
             found.try_on(plan, wanted.get(_name(text), text))
     return found
 
 
-def _wanted(only: tuple[str, ...]) -> dict[str, str]:
+def limited_to(only: tuple[str, ...]) -> dict[str, str]:
+    """The notations of `--only` by name.
+
+    Raises:
+        UsageError: a name or an argument is unknown, or it is no factor.
+    """
     defaults = {_name(text): text for text in FACTORS}
     wanted = {}
     for item in only:

@@ -8,8 +8,9 @@ from typing import Any
 
 import yaml
 
-from burnish.errors import RequirementNotMet
+from burnish.errors import RequirementNotMet, UsageError
 from burnish.ledger import Ledger, write_text
+from burnish.pipeline.price import runs_of
 from burnish.pipeline.recipe import Recipe
 from burnish.pipeline.stages.analyse import analyse
 from burnish.pipeline.stages.candidates import rerun
@@ -21,7 +22,7 @@ from burnish.pipeline.stages.finish import finish
 from burnish.pipeline.stages.gate import gate
 from burnish.pipeline.stages.pilot import pilot
 from burnish.pipeline.stages.preflight import preflight
-from burnish.pipeline.stages.prepare import prepare, runs_of
+from burnish.pipeline.stages.prepare import prepare
 from burnish.pipeline.stages.screen import screen
 from burnish.pipeline.stages.test import final_test
 from burnish.pipeline.stages.tune import tune
@@ -87,16 +88,33 @@ def run(
 
 
 def run_stages(
-    recipe: Recipe, root: Path, observer: Observer, names: tuple[str, ...], *, plan: Plan | None = None
+    recipe: Recipe,
+    root: Path,
+    observer: Observer,
+    names: tuple[str, ...],
+    *,
+    plan: Plan | None = None,
+    priced: tuple[str, ...] | None = None,
 ) -> dict[str, Any]:
     """The stages `names` of the job in order, then the report on what is there.
 
-    A `plan` from Python takes the place of the recipe's network and data.
+    A `plan` from Python takes the place of the recipe's network and data. The price is that of the stages `priced`.
+
+    Raises:
+        UsageError: techniques are given: these stages choose them.
     """
     from burnish.reporting import write_report
 
-    with opened(recipe, root, observer, plan=plan) as work:
+    if recipe.techniques:
+        raise UsageError(
+            f"the job chooses techniques itself, got {', '.join(recipe.techniques)}: limit it with --only, or measure "
+            "them with `burnish compare NETWORK --data D --with ...`"
+        )
+    with opened(recipe, root, observer, plan=plan, ahead=dict.fromkeys(priced or names)) as work:
         _write_setup(work)
+        if all(work.ledger.stage(name) is not None for name in names):
+            work.note(f"{root} is done and this is its result; for another run give another --out, or delete it")
+            names = ()
         for index, name in enumerate(names, 1):
             _one(work, name, index, len(names))
     write_report(root)

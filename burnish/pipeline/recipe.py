@@ -2,6 +2,8 @@
 
 import dataclasses
 import difflib
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +11,20 @@ from burnish.compression.frontier import parse_requirements
 from burnish.errors import UsageError
 
 __all__ = ["Recipe"]
+
+SEEDS = 2**32
+# What a number must be, and how that is said; None always fits.
+RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
+    "epochs": (lambda value: value >= 1, "at least 1"),
+    "batch_size": (lambda value: value >= 1, "at least 1"),
+    "max_rows": (lambda value: value >= 1, "at least 1"),
+    "lr": (lambda value: 0 < value < math.inf, "above 0 and finite"),
+    "min_gain": (lambda value: 0 <= value < math.inf, "0 or more and finite"),
+    "max_drop": (lambda value: 0 <= value < math.inf, "0 or more and finite"),
+    "target_score": (math.isfinite, "finite"),
+    "seed": (lambda value: 0 <= value < SEEDS, f"from 0 to {SEEDS - 1}"),
+    "workers": (lambda value: value >= 0, "0 (one per core) or more"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,12 +76,10 @@ class Recipe:
     on: str = "local"
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "max_rows"):
+        for name, (fits, expected) in RANGES.items():
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UsageError(f"--{name.replace('_', '-')} must be at least 1, got {value}")
-        if self.lr is not None and not self.lr > 0:
-            raise UsageError(f"--lr must be above 0, got {self.lr}")
+            if value is not None and not fits(value):
+                raise UsageError(f"--{name.replace('_', '-')} must be {expected}, got {value}")
         if self.require:
             parse_requirements(self.require)  # a wish that cannot be read is refused before anything is spent
         if self.on != "local":
@@ -87,8 +101,8 @@ class Recipe:
             name = {"with": "techniques"}.get(name, name)
             if name not in known:
                 near = difflib.get_close_matches(name, known, 1)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
-                raise UsageError(f"the recipe has an unknown key {key!r}{hint} Known: {', '.join(known)}")
+                hint = f" (did you mean {near[0]!r}?)" if near else ""
+                raise UsageError(f"the recipe has an unknown key {key!r}{hint}; known are {', '.join(known)}")
             clean[name] = tuple(value) if isinstance(value, list) else value
         return cls(**clean)
 

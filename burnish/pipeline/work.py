@@ -11,12 +11,13 @@ from burnish.data import Data
 from burnish.execution import InProcess, Pool
 from burnish.ledger import Ledger
 from burnish.losses import Loss
+from burnish.pipeline.checking import bug_checks, check_plan, checked_plan
 from burnish.pipeline.recipe import Recipe
 from burnish.pipeline.running import Observer, Runner
-from burnish.pipeline.setup import base_plan, load_data, threads_set, with_kept_splits
+from burnish.pipeline.setup import threads_set, with_kept_splits
 from burnish.pipeline.worker import held
 from burnish.plan import Plan
-from burnish.records import Run
+from burnish.records import Finding, Run
 from burnish.studies.budget import Budget
 
 __all__ = ["Work", "opened"]
@@ -38,6 +39,8 @@ class Work:
         workers: Worker processes.
         threads: Threads of each.
         device: Where runs compute.
+        ahead: Stages of the command and their runs, for the price; None where the budget decides.
+        findings: Of the bug checks on opening; None where an earlier sitting passed them.
     """
 
     recipe: Recipe
@@ -51,6 +54,8 @@ class Work:
     workers: int
     threads: int
     device: str
+    ahead: dict[str, int | None] | None = None
+    findings: list[Finding] | None = None
 
     def stage(self, name: str) -> dict[str, Any]:
         """The stored result of an earlier stage."""
@@ -82,7 +87,12 @@ class Work:
 
 @contextlib.contextmanager
 def opened(
-    recipe: Recipe, root: Path, observer: Callable[[dict[str, Any]], None], *, plan: Plan | None = None
+    recipe: Recipe,
+    root: Path,
+    observer: Callable[[dict[str, Any]], None],
+    *,
+    plan: Plan | None = None,
+    ahead: dict[str, int | None] | None = None,
 ) -> Iterator[Work]:
     """Load data and network, open the ledger, start workers; all of it is put away at the end.
 
@@ -92,14 +102,16 @@ def opened(
         LedgerError: the directory holds another job, or another process works on it.
         UsageError: data or network cannot be used.
     """
-    asked = Budget.parse(recipe.budget)
     ledger = Ledger(root)
     if plan is None:
-        plan = base_plan(recipe, load_data(recipe))
+        plan = checked_plan(recipe)
     else:
         recipe, plan = _recipe_of(recipe, plan), with_kept_splits(plan, recipe)
-    data = plan.data
+        check_plan(recipe, plan)
+    data, asked = plan.data, Budget.parse(recipe.budget)
     workers, threads = _workers(recipe)
+    with threads_set(threads):  # bugs stop before anything is written, so that the mended network finds a clean place
+        findings = bug_checks(plan) if ledger.stage("preflight") is None else None
     with ledger.alone() as scratch:
         ledger.open(_identity(recipe, plan))
         with threads_set(threads), _pool(plan, recipe, root, scratch, workers, threads) as pool:
@@ -116,6 +128,8 @@ def opened(
                 workers=workers,
                 threads=threads,
                 device=recipe.device,
+                ahead=ahead,
+                findings=findings,
             )
 
 

@@ -115,14 +115,7 @@ def _closing(view: View) -> list[Any]:
 
     lines: list[Any] = []
     if view.mapping("export"):
-        path = view.inner("export", "path")
-        lines += [
-            "",
-            Text(
-                f"ships: {' + '.join(part for _, parts in shipped(view) for part in parts)}"
-                + (f"  ({path})" if path else "")
-            ),
-        ]
+        lines += ["", Text(f"ships: {' + '.join(part for _, parts in shipped(view) for part in parts)}")]
     lines += [Text(f"next:  {line}", style="dim") for line in view.inner("verdict", "next") or ()]
     return lines
 

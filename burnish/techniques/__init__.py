@@ -3,7 +3,7 @@
 from dataclasses import is_dataclass
 from typing import Any
 
-from burnish.errors import UsageError
+from burnish.techniques._describe import described
 from burnish.techniques.activation import Activation as Activation
 from burnish.techniques.augment import Augment as Augment
 from burnish.techniques.batch_norm import BatchNorm as BatchNorm
@@ -14,6 +14,7 @@ from burnish.techniques.ema import EMA as EMA
 from burnish.techniques.group_norm import GroupNorm as GroupNorm
 from burnish.techniques.label_smoothing import LabelSmoothing as LabelSmoothing
 from burnish.techniques.mixup import Mixup as Mixup
+from burnish.techniques.notation import lookup
 from burnish.techniques.notation import parse as parse
 from burnish.techniques.sam import SAM as SAM
 from burnish.techniques.schedule import Schedule as Schedule
@@ -25,10 +26,7 @@ CATALOGUE: dict[str, type[Any]] = {
 
 
 def describe(name: str) -> dict[str, Any]:
-    """What there is to know about the technique called `name`, as plain types.
-
-    Keys: `name, class` (how its effect is measured: `factor`, `readout`, `gate` or `post`), `source, summary,
-    default` (its notation), `levels, conflicts, modalities, tasks`.
+    """What there is to know about the technique called `name`, as plain types (see `_describe.described`).
 
     Raises:
         UsageError: the name is unknown.
@@ -37,20 +35,7 @@ def describe(name: str) -> dict[str, Any]:
         >>> describe("Mixup")["default"]
         'Mixup(alpha=0.2)'
     """
-    if name not in CATALOGUE:
-        raise UsageError(f"unknown technique {name!r}; there are {', '.join(CATALOGUE)}")
-    technique = CATALOGUE[name]
-    return {
-        "name": name,
-        "class": technique.kind,
-        "source": technique.source,
-        "summary": (technique.__doc__ or "").strip().partition("\n")[0],
-        "default": repr(technique()),
-        "levels": [repr(technique(**level)) for level in technique.levels],
-        "conflicts": list(technique.conflicts),
-        "modalities": list(technique.modalities),
-        "tasks": list(technique.tasks),
-    }
+    return described(lookup(name, CATALOGUE))
 
 
 def catalogue() -> list[dict[str, Any]]:

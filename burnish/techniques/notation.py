@@ -13,7 +13,7 @@ from typing import Any, get_type_hints
 from burnish.errors import UsageError
 from burnish.plan import Technique
 
-__all__ = ["parse"]
+__all__ = ["lookup", "parse"]
 
 
 def parse(text: str, *, catalogue: Mapping[str, type[Any]] | None = None) -> Technique:
@@ -31,7 +31,7 @@ def parse(text: str, *, catalogue: Mapping[str, type[Any]] | None = None) -> Tec
         Mixup(alpha=0.4)
     """
     name, keywords = _split(text)
-    technique = _lookup(name, catalogue if catalogue is not None else _own())
+    technique = lookup(name, catalogue if catalogue is not None else _own())
     arguments = {word.arg: _value(text, word) for word in keywords if word.arg}
     _check_names(name, technique, arguments)
     try:
@@ -65,7 +65,12 @@ def _split(text: str) -> tuple[str, list[ast.keyword]]:
     return node.func.id, node.keywords
 
 
-def _lookup(name: str, catalogue: Mapping[str, type[Any]]) -> type[Any]:
+def lookup(name: str, catalogue: Mapping[str, type[Any]]) -> type[Any]:
+    """The technique called `name`.
+
+    Raises:
+        UsageError: there is none; the message names the nearest.
+    """
     if name in catalogue:
         return catalogue[name]
     by_lower = {known.lower(): known for known in catalogue}

@@ -17,6 +17,7 @@ from torch import nn
 
 from burnish.data.data import Data
 from burnish.data.tensors import network_tensor
+from burnish.errors import UsageError
 from burnish.evaluation.predict import predict
 from burnish.plan import Averaging, Plan
 from burnish.training.averaging import Average, reestimate_batch_norm
@@ -73,10 +74,20 @@ class _Progress:
 
 
 def device_for(name: str = "auto") -> torch.device:
-    """The device called `name`; `auto` takes a GPU when there is one."""
+    """The device called `name`; `auto` takes a GPU when there is one.
+
+    Raises:
+        UsageError: there is no such device here.
+    """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(name)
+    try:
+        place = torch.device(name)
+        torch.zeros(1, device=place).cpu()
+    except Exception as error:  # every backend raises its own
+        here = "auto, cpu" + (", cuda" if torch.cuda.is_available() else "")
+        raise UsageError(f"--device {name!r} cannot be used here; there are {here}") from error
+    return place
 
 
 def fit(

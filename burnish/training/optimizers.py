@@ -26,7 +26,7 @@ def build_optimizer(spec: Optimizer, model: nn.Module, freeze: tuple[str, ...] =
     groups = _groups(model, spec.weight_decay, freeze)
     if not groups:
         raise UsageError(
-            "no parameter is trainable: every one has requires_grad=False or is frozen; unfreeze the last layer at least"
+            "no parameter is trainable: all have requires_grad=False or are frozen; unfreeze the last layer at least"
         )
     optimizer = _bare(spec, groups)
     for wrapper in spec.wrappers:

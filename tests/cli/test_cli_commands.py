@@ -125,10 +125,15 @@ def test_compress(library, capsys):
 
 
 def test_export_names_the_file_after_the_run(library, capsys):
-    export = library("export", {"path": "a.onnx", "max_abs_difference": 1e-6})
+    written = {"path": "a.onnx", "max_abs_difference": 1e-6, "agreement": 0.995, "bytes": 1234, "opset": 20}
+    latency = {"1": {"p50": {"value": 0.25}, "p99": {"value": 0.5}}}
+    export = library("export", written | {"step": "pruned 25%", "latency_ms": latency})
     assert main(["export", "runs/a"]) == 0
     assert export.call_args.args == (Path("runs/a"), Path("a.onnx"))
-    assert "max_abs_difference: 1e-06" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "1,234 bytes, opset 20, pruned 25%" in out
+    assert "largest difference 1e-06, same answer for 99.50%" in out
+    assert "0.25 ms at batch 1" in out
     assert main(["export", "runs/a", "there/b.onnx"]) == 0
     assert export.call_args.args == (Path("runs/a"), Path("there/b.onnx"))
 
@@ -208,9 +213,11 @@ def test_techniques_as_table_as_json_and_one(capsys):
     out = capsys.readouterr().out
     assert all(entry["name"] in out for entry in entries)
     assert main(["techniques", "Mixup"]) == 0
-    assert "source: " in capsys.readouterr().out
+    card = capsys.readouterr().out
+    assert card.startswith("Mixup(alpha=0.2): Blends of two examples")
+    assert all(word in card for word in ("arXiv:1710.09412", "Strength: near 0", "burnish.techniques.mixup.mixup("))
     assert main(["techniques", "Mixupp"]) == 2
-    assert "Mixup" in capsys.readouterr().err
+    assert "Did you mean Mixup?" in capsys.readouterr().err
 
 
 def test_the_main_job_takes_what_run_gives():

@@ -8,7 +8,7 @@ import types
 import pytest
 
 from burnish.cli.main import main
-from burnish.cli.view import describe, live, plain, watching
+from burnish.cli.view import PURPOSES, describe, live, plain, watching
 
 EVENTS = [
     {"event": "plan", "lines": ["data: [digits]", "price: 3 min"]},
@@ -67,12 +67,22 @@ def test_plain_lines_say_it_all():
         "data: [digits]",
         "price: 3 min",
         "stage 1 of 2: prepare, already done",
-        "stage 2 of 2: pilot, at most 4 runs",
+        "stage 2 of 2: pilot (how good the baseline is, and how much scores vary), at most 4 runs",
         "pilot 1/4, score 0.5, best 0.75, 1:05 left",
         "pilot 4/4, no score",
         "a [bold]note[/bold]",
         "pilot done in 1:02:05",
     ]
+
+
+def test_stages_that_took_no_time_are_not_reported_twice():
+    assert describe({"event": "stage_done", "name": "verdict", "seconds": 0.4}) == []
+
+
+def test_every_stage_says_what_it_is_for():
+    from burnish.pipeline.main_job import STAGES
+
+    assert set(STAGES) - set(PURPOSES) == {"ensemble"}
 
 
 def test_plain_lines_carry_the_time_since_the_start():

@@ -17,7 +17,7 @@ def digits():
 
 def test_sizes_and_layout(digits):
     assert (len(digits.train), len(digits.validation), digits.test_size) == (300, 700, 797)
-    assert digits.inputs.shape == (1100, 8, 8, 1)
+    assert digits.inputs.shape == (1000, 8, 8, 1)
     assert digits.inputs.dtype == np.uint8
     assert digits.inputs.max() == 16
     assert digits.input_shape == (1, 8, 8)

@@ -48,7 +48,7 @@ def test_functions_in_modules(script, monkeypatch):
         ("{}x:arrays", "no file or module"),
         ("absent.py:arrays", "no file 'absent.py'"),
         ("absent/", "no file or folder 'absent/'; a source of data is 'digits'"),
-        ("{}", "file of unknown type"),
+        ("{}", "names no function: write .*mine.py:FUNCTION"),
     ],
 )
 def test_names_that_lead_nowhere_are_explained(script, source, message):

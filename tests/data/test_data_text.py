@@ -74,7 +74,7 @@ def test_prediction_encodes_texts_as_training_did():
     stored = {row.tobytes() for row in np.concatenate([data.inputs, data.open_test("x").inputs])}
     assert {row.tobytes() for row in data.preparation.encode_texts(frame["text"].tolist())} == stored
     assert np.array_equal(data.preparation.encode_frame(frame), data.preparation.encode_texts(frame["text"].tolist()))
-    with pytest.raises(UsageError, match="image files cannot be read"):
+    with pytest.raises(UsageError, match="cannot read image files"):
         data.preparation.encode_files(["a.png"])
     with pytest.raises(DataError, match="no text column 'text'"):
         data.preparation.encode_frame(frame.rename(columns={"text": "body"}))

@@ -138,7 +138,7 @@ def test_tables_are_predicted_in_their_own_unit(tmp_path):
     assert [line["prediction"] for line in lines] == pytest.approx([100 + 10 * (1 + 2), 100 + 10 * (-1 + 4), 100])
     assert "probability" not in lines[0]
     (tmp_path / "empty.csv").write_text("size,color\n")
-    with pytest.raises(DataError, match="no rows"):
+    with pytest.raises(DataError, match="has no row"):
         predict_files(run, [tmp_path / "empty.csv"])
 
 

@@ -21,7 +21,7 @@ def test_summary_has_verdict_scores_costs_and_next():
         "0.059 ms",
         "● BatchNorm()",
         "helps",
-        "model.onnx",
+        "ships: ",
         "next:  burnish",
     ):
         assert part in text

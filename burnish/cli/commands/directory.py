@@ -54,4 +54,5 @@ def _lines(state: dict[str, Any]) -> list[str]:
         f"finished runs: {runs}",
         f"openings of the test set: {state['openings']}",
         *([f"verdict: {last}"] if last else []),
+        *([f"report: {state['directory']}/report.html"] if state["done"] else []),
     ]

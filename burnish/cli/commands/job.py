@@ -28,14 +28,17 @@ def run(asked: Asked, network: Network = None) -> None:
         report = run_job(recipe, out=out, observer=observer)
     show(asked, report, None if asked.json else _summary(report))
     if not asked.json:
-        print(f"report: {out / 'report.html'}")
+        named = {"model": out / "model.onnx", "report": out / "report.html"}
+        print("\n".join(f"{name}: {path}" for name, path in named.items() if name == "report" or path.exists()))
 
 
 @takes("Data", "Training", "Job", out=True)
 def study(
     asked: Asked,
     network: Network = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be run, and its price.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", metavar="", help="Print what would be run, and its price.")
+    ] = False,
 ) -> None:
     """Find out which techniques pay, in a designed experiment, without compressing or exporting."""
     recipe, out = asked.job(network)
@@ -49,8 +52,8 @@ def study(
 @takes()
 def init(
     asked: Asked,
-    folder: Annotated[Path, typer.Argument(help="Folder to look into.")] = Path(),
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing recipe.yaml.")] = False,
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder to look into.")] = Path(),
+    force: Annotated[bool, typer.Option("--force", metavar="", help="Replace an existing recipe.yaml.")] = False,
 ) -> None:
     """Write a commented recipe.yaml from what is in the folder."""
     from burnish.ledger import write_text

@@ -1,5 +1,6 @@
 """Looking before spending: inspect, diagnose, techniques."""
 
+import textwrap
 from typing import Annotated, Any
 
 import typer
@@ -27,7 +28,7 @@ def inspect(asked: Asked, network: Network = None) -> None:
 def diagnose(
     asked: Asked,
     network: Network = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Only what needs no training.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", metavar="", help="Only what needs no training.")] = False,
 ) -> None:
     """Say what limits a network, with the evidence, and what to try."""
     recipe, out = asked.job(network)
@@ -42,23 +43,43 @@ def diagnose(
 
 @takes()
 def techniques(
-    asked: Asked, name: Annotated[str | None, typer.Argument(help="One technique.", show_default=False)] = None
+    asked: Asked,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="One technique.", show_default=False)] = None,
 ) -> None:
     """Show the catalogue of techniques, or one of them."""
     from burnish.techniques import catalogue, describe
 
     if name is not None:
         found = describe(name)
-        show(asked, found, [f"{key}: {_words(value)}" for key, value in found.items()])
+        show(asked, found, None if asked.json else _card(found))
         return
     entries = catalogue()
-    rows = None if asked.json else table(("technique", "class", "what it does"), _rows(entries))
-    show(asked, entries, rows)
+    rows = [(entry["default"], entry["class"], entry["summary"]) for entry in entries]
+    show(asked, entries, None if asked.json else table(("technique", "class", "what it does"), rows))
+    if not asked.json:
+        print("\n".join(f"{kind}: {meaning}" for kind, meaning in CLASSES.items()))
+        print("`burnish techniques NAME` shows one with its arguments and its source.")
 
 
-def _rows(entries: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
-    return [(entry["default"], entry["class"], entry["summary"]) for entry in entries]
+CLASSES = {
+    "factor": "can enter the designed experiment, where it is on or off in each run",
+    "readout": "measured with and without on every run, at no extra run",
+}
 
 
-def _words(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+def _card(found: dict[str, Any]) -> list[str]:
+    """One technique for people."""
+    arguments = [f"{item['name']}={item['default']!r}: {item['meaning']}" for item in found["arguments"]]
+    rows = {
+        "arguments": arguments or ["none"],
+        "levels": found["levels"],
+        "class": [f"{found['class']}: {CLASSES.get(found['class'], '')}"],
+        "changes": [found["changes"]],
+        "for": [f"{', '.join(found['tasks'])} on {', '.join(found['modalities'])}"],
+        "conflicts": [", ".join(found["conflicts"]) or "none"],
+        "source": found["source"].split("; "),
+        "function": found["functions"] or ["only as part of a plan"],
+        "try it": [f'burnish compare NETWORK --data D --with "{found["default"]}"'],
+    }
+    lines = [f"{name if i == 0 else '':<10} {line}" for name, lines in rows.items() for i, line in enumerate(lines)]
+    return [f"{found['default']}: {found['summary']}", "", *textwrap.wrap(found["why"], 100), "", *lines]

@@ -19,7 +19,9 @@ __all__ = ["compare", "train"]
 def train(
     asked: Asked,
     network: Network = None,
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Trainings, each with its own seed and split.")] = 3,
+    seeds: Annotated[
+        int, typer.Option("--seeds", metavar="N", min=1, help="Trainings, each with its own seed and split.")
+    ] = 3,
 ) -> None:
     """Train a network, with techniques or without, and print scores with intervals."""
     recipe, out = asked.job(network)
@@ -44,7 +46,8 @@ def train(
 def compare(
     asked: Asked,
     what: Annotated[
-        list[str] | None, typer.Argument(help="Two run directories, or one network.", show_default=False)
+        list[str] | None,
+        typer.Argument(metavar="RUN RUN | NETWORK", help="Two run directories, or one network.", show_default=False),
     ] = None,
 ) -> None:
     """Compare two runs, or a network with and without the techniques given by --with, in pairs."""

@@ -13,6 +13,7 @@ from burnish.cli.output import percent, show, table
 from burnish.cli.view import watching
 from burnish.errors import UsageError
 from burnish.pipeline.recipe import Recipe
+from burnish.records import Estimate
 
 __all__ = ["bench", "compress", "export", "predict"]
 
@@ -23,10 +24,12 @@ def compress(
     run: RunDirectory,
     require: Annotated[
         str | None,
-        typer.Option("--require", help='Size and latency wanted, such as "latency_ms<=2, bytes<=500_000".'),
+        typer.Option(
+            "--require", metavar="LIMITS", help='Size and latency wanted, such as "latency_ms<=2, bytes<=500_000".'
+        ),
     ] = None,
     max_drop: Annotated[
-        float, typer.Option("--max-drop", help="Largest loss a step may cost, as a fraction.")
+        float, typer.Option("--max-drop", metavar="X", help="Largest loss a step may cost, as a fraction.")
     ] = Recipe().max_drop,
 ) -> None:
     """Prune, quantize and distill the network of a run; exit 3 when the requirement cannot be met."""
@@ -43,22 +46,30 @@ def compress(
 def export(
     asked: Asked,
     run: RunDirectory,
-    path: Annotated[Path | None, typer.Argument(help="ONNX file to write.", show_default=False)] = None,
+    path: Annotated[
+        Path | None,
+        typer.Argument(metavar="FILE", help="ONNX file to write; NAME.onnx here without.", show_default=False),
+    ] = None,
 ) -> None:
     """Write the network of a run as ONNX, after checking that it computes the same."""
     from burnish.pipeline.commands import export as write_model
 
     with watching(json=asked.json, quiet=True):
         result = write_model(run, path or Path(f"{run.resolve().name}.onnx"))
-    show(asked, result, [f"{key}: {value}" for key, value in result.items()])
+    show(asked, result, None if asked.json else _exported(result))
 
 
 @takes()
 def predict(
     asked: Asked,
     run: RunDirectory,
-    files: Annotated[list[Path], typer.Argument(help="Images or folders of them, CSV, Parquet, text or NPZ files.")],
-    out: Annotated[Path | None, typer.Option("--out", help="Write a .csv or .json file instead.")] = None,
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILES", help="Images or folders of them, CSV, Parquet, text or NPZ files."),
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Write a .csv or .json file instead.")
+    ] = None,
 ) -> None:
     """Predict with the exported model of a run. Needs no torch."""
     from burnish.exporting.package import predict_files
@@ -78,10 +89,12 @@ def predict(
 @takes()
 def bench(
     asked: Asked,
-    models: Annotated[list[Path], typer.Argument(help="ONNX files; several are timed in turns.")],
-    batch: Annotated[list[int] | None, typer.Option("--batch", min=1, help="Batch size; may be repeated.")] = None,
-    repeats: Annotated[int, typer.Option("--repeats", min=20, help="Calls of each model.")] = 400,
-    threads: Annotated[int, typer.Option("--threads", min=1, help="Threads inside one operator.")] = 1,
+    models: Annotated[list[Path], typer.Argument(metavar="FILES", help="ONNX files; several are timed in turns.")],
+    batch: Annotated[
+        list[int] | None, typer.Option("--batch", metavar="N", min=1, help="Batch size; may be repeated.")
+    ] = None,
+    repeats: Annotated[int, typer.Option("--repeats", metavar="N", min=20, help="Calls of each model.")] = 400,
+    threads: Annotated[int, typer.Option("--threads", metavar="N", min=1, help="Threads inside one operator.")] = 1,
 ) -> None:
     """Measure the latency of ONNX models in a fresh process. Needs no torch."""
     from burnish.exporting.latency import latency
@@ -97,8 +110,29 @@ def bench(
         for size, found in sizes.items()
     ]
     keys = ("model", "batch", "p50_ms", "p99_ms", "bytes")
-    text = None if asked.json else table(("model", "batch", "p50 ms", "p99 ms", "bytes"), rows)
+    shown = [(name, size, _bare(p50), _bare(p99), f"{count:,}") for name, size, p50, p99, count in rows]
+    text = None if asked.json else table(("model", "batch", "p50 ms", "p99 ms", "bytes"), shown)
     show(asked, {"latency": [dict(zip(keys, row, strict=True)) for row in rows]}, text)
+    if not asked.json:
+        print(f"95 % intervals; {rows[0][2].n} calls each, in turns, {threads} thread(s)")
+
+
+def _bare(estimate: Estimate) -> str:
+    """Value and interval."""
+    interval = "" if estimate.low is None else f" [{estimate.low:.3g}, {estimate.high:.3g}]"
+    return f"{estimate.value:.3g}{interval}"
+
+
+def _exported(result: dict[str, Any]) -> list[str]:
+    """What was written, what it is, and how far it is from PyTorch."""
+    times = [f"{found['p50']['value']:.3g} ms at batch {batch}" for batch, found in result["latency_ms"].items()]
+    return [
+        f"{result['path']}: {result['bytes']:,} bytes, opset {result['opset']}, {result['step']}",
+        f"{Path(result['path']).with_suffix('.json')}: how to feed it and read it",
+        f"against PyTorch: largest difference {result['max_abs_difference']:.2g}, same answer for "
+        f"{result['agreement']:.2%} of the validation examples",
+        f"p50 latency: {', '.join(times)}",
+    ]
 
 
 STEP_HEAD = ("step", "score", "p50 ms", "bytes", "accepted", "reason")

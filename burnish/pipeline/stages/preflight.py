@@ -3,8 +3,8 @@
 from typing import Any
 
 from burnish.data.tensors import network_tensor
-from burnish.diagnosis.preflight import preflight as checks
 from burnish.evaluation.predict import predict
+from burnish.pipeline.checking import bug_checks
 from burnish.pipeline.work import Work
 from burnish.records import to_json
 
@@ -12,9 +12,9 @@ __all__ = ["preflight"]
 
 
 def preflight(work: Work) -> dict[str, Any]:
-    """Run the bug checks; only bugs stop. A trained network is measured as it came."""
+    """What the bug checks found; bugs have stopped the job before. A trained network is measured as it came."""
     data, plan = work.data, work.plan
-    findings = checks(plan)
+    findings = work.findings if work.findings is not None else bug_checks(plan)
     untouched = None
     if plan.source.trained:
         outputs = predict(plan.build(0), data.validation, data.preparation)

@@ -4,6 +4,7 @@ import os
 import platform
 import sys
 import time
+from dataclasses import replace
 from importlib import metadata
 from typing import Any
 
@@ -11,12 +12,15 @@ import torch
 
 import burnish
 from burnish.data.tensors import network_tensor
-from burnish.errors import UsageError
 from burnish.model.inspect import inspect
+from burnish.pipeline.price import minutes_of, runs_of
+from burnish.pipeline.stages.tune import trial_epochs
 from burnish.pipeline.work import Work
 from burnish.training.feed import steps_per_epoch
 
-__all__ = ["prepare", "runs_of"]
+__all__ = ["prepare"]
+
+SMALL_RATE = 1e-6  # of the timed steps: numbers that are not finite may take longer
 
 
 def prepare(work: Work) -> dict[str, Any]:
@@ -72,21 +76,6 @@ def _processor() -> str:
         return platform.processor() or sys.platform
 
 
-def runs_of(work: Work) -> dict[str, int]:
-    """Most runs each stage can take."""
-    budget = work.budget
-    return {
-        "tune": 0 if work.recipe.lr and work.recipe.epochs else 5,
-        "pilot": budget.pilot,
-        "gate": 3,
-        "screen": budget.screen,
-        "candidates": (budget.candidates + 1) * budget.candidate_splits,
-        "confirm": 2 * max(budget.looks),
-        "finish": 2,
-        "compress": 2,
-    }
-
-
 def _step_seconds(work: Work, steps: int = 5) -> float:
     """Seconds of one training step, the first left out: the price of everything that follows."""
     from burnish.training.feed import batches
@@ -97,16 +86,11 @@ def _step_seconds(work: Work, steps: int = 5) -> float:
     place = device_for(work.device)
     seed_everything(0, "price")
     network = work.plan.build(0).to(place).train()
-    optimizer = build_optimizer(work.plan.optimizer, network)
+    optimizer = build_optimizer(replace(work.plan.optimizer, lr=SMALL_RATE), network)
     loss_function, start, counted = work.plan.loss, 0.0, 0
     assert loss_function is not None
     for x, y in batches(work.plan, work.data, seed=0, epoch=0, device=place):
-        loss = loss_function(network(x), y)
-        if not torch.isfinite(loss):
-            raise UsageError(
-                f"the loss of the fresh network is {float(loss)}; check its initialization and the inputs' range"
-            )
-        loss.backward()
+        loss_function(network(x), y).backward()
         optimizer.step()
         optimizer.zero_grad()
         if start:
@@ -119,19 +103,18 @@ def _step_seconds(work: Work, steps: int = 5) -> float:
 
 def _price(work: Work, seconds_per_step: float, size: int) -> list[str]:
     data, runs = work.data, runs_of(work)
-    steps = steps_per_epoch(len(data.train_rows), work.plan.batch_size)
-    per_epoch = steps * seconds_per_step
-    total = sum(runs.values())
-    epochs = work.recipe.epochs or work.plan.epochs
-    minutes = total * epochs * per_epoch / work.workers / 60
-    disk = (2 * max(runs["confirm"], 1) + 6) * size + total * len(data.validation_rows) * data.task.outputs * 8
+    per_epoch = steps_per_epoch(len(data.train_rows), work.plan.batch_size) * seconds_per_step
+    epochs, total = work.recipe.epochs or trial_epochs(work), sum(runs.values())
+    minutes = minutes_of(work, runs, epochs * per_epoch)
+    disk = (2 * runs.get("confirm", 1) + 6) * size + total * len(data.validation_rows) * data.task.outputs * 8
+    length = f"{epochs} epochs" if work.recipe.epochs else f"at most {epochs} epochs"
     return [
         f"data: {data.name}, {data.modality}, {data.task.kind} with {data.task.outputs} outputs; "
         f"{len(data.train_rows)} training, {len(data.validation_rows)} validation, {data.test_size} sealed test rows",
         *(f"note: {text}" for text in data.notes),
         f"network: {work.plan.source.name}, {size:,} bytes of weights",
-        "stages: " + ", ".join(f"{name} {count}" for name, count in runs.items()) + f" (at most {total} runs)",
-        f"price: {per_epoch:.2g} s an epoch before validation; about {max(minutes, 0.1):.2g} min at {epochs} epochs "
-        f"with {work.workers} workers; up to {disk / 2**20:.0f} MB on disk, "
+        "runs: " + ", ".join(f"{name} {count}" for name, count in runs.items()) + f" (at most {total})",
+        f"price: about {max(minutes, 0.1):.2g} min for them with {work.workers} worker(s), {per_epoch:.2g} s an epoch "
+        f"and {length} each, validation and start-up aside; up to {disk / 2**20:.0f} MB on disk, "
         f"{work.workers * 0.5 + data.inputs.nbytes / 2**30:.1f} GB of memory",
     ]

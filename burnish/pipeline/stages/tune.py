@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from burnish.pipeline.price import minutes_of, runs_of
 from burnish.pipeline.running import spec
 from burnish.pipeline.setup import plan_from_base
 from burnish.pipeline.work import Work
@@ -14,7 +15,7 @@ from burnish.studies.budget import fit_to_time
 from burnish.training.feed import steps_per_epoch
 from burnish.training.range_test import range_test
 
-__all__ = ["best_epoch", "tune"]
+__all__ = ["best_epoch", "trial_epochs", "tune"]
 
 SPLIT = 1  # of its own: the pilot measures the tuned baseline on other splits
 STEPS = {"quick": 1500}  # steps of a trial; other budgets:
@@ -27,7 +28,7 @@ def tune(work: Work) -> dict[str, Any]:
     """Choose rate and epochs on one split of validation, unless the user gave both."""
     recipe, plan = work.recipe, work.plan
     base: dict[str, Any] = {
-        "epochs": recipe.epochs or _trial_epochs(work),
+        "epochs": recipe.epochs or trial_epochs(work),
         "batch_size": plan.batch_size,
         "optimizer": plan.optimizer.name,
         "lr": plan.optimizer.lr,
@@ -61,11 +62,14 @@ def _settled(
     budget, cuts = fit_to_time(work.asked, seconds, work.workers)
     base["rows"], base["epochs"] = budget.rows, max(round(base["epochs"] * budget.epochs), 1)
     budget = replace(budget, rows=1.0, epochs=1.0)
-    minutes = budget.time(seconds, work.workers) / 60
+    ahead = {name: count for name, count in runs_of(work).items() if name != "tune"}
+    count, minutes = sum(ahead.values()), minutes_of(work, ahead, seconds)
+    if "screen" in ahead:  # the experiment, with the cuts
+        count, minutes = budget.runs, budget.time(seconds, work.workers) / 60
     work.note(
         f"baseline: {base['optimizer']}, rate {base['lr']:.2g}, {base['epochs']} epochs, "
-        f"batches of {base['batch_size']}; about {seconds:.2g} s a run, {minutes:.2g} min for the {budget.runs} runs "
-        "ahead at most"
+        f"batches of {base['batch_size']}; about {seconds:.2g} s a run, {max(minutes, 0.1):.2g} min for the {count} "
+        "runs ahead at most"
     )
     for cut in cuts:
         work.note(f"to keep to {work.asked.name}: {cut}")
@@ -112,7 +116,8 @@ def _trial(work: Work, base: dict[str, Any], rate: float) -> dict[str, Any]:
     return spec("tune", index, base={**base, "lr": rate}, split=SPLIT, seed=work.recipe.seed + SPLIT, lr=rate)
 
 
-def _trial_epochs(work: Work) -> int:
+def trial_epochs(work: Work) -> int:
+    """Epochs of a trial: the longest a baseline can get where the user names no length."""
     steps = steps_per_epoch(len(work.data.train_rows), work.plan.batch_size)
     return int(np.clip(round(STEPS.get(work.asked.name, MOST_STEPS) / steps), SHORTEST, LONGEST))
 
