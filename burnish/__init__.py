@@ -1,10 +1,10 @@
 """Burnish makes an existing neural network more accurate, smaller and faster, with evidence for every step.
 
-    import burnish as bu
-    from burnish.techniques import LabelSmoothing
+import burnish as bu
+from burnish.techniques import LabelSmoothing
 
-    base = bu.Plan(model=make_net, data=bu.load("photos/"), epochs=20)
-    print(bu.compare(bu.train(base), bu.train(base.then(LabelSmoothing(alpha=0.1)))))
+base = bu.Plan(model=make_net, data=bu.load("photos/"), epochs=20)
+print(bu.compare(bu.train(base), bu.train(base.then(LabelSmoothing(alpha=0.1)))))
 """
 
 import importlib

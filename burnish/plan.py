@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from burnish.data.data import Data
-from burnish.errors import Conflict
+from burnish.errors import Conflict, UsageError
 from burnish.losses import Loss
 
 if TYPE_CHECKING:
@@ -146,9 +146,11 @@ class Plan:
     def __post_init__(self) -> None:
         from burnish.model.sources import as_source
 
+        if not isinstance(self.data, Data):
+            raise UsageError(f"data must be what load returns, got {self.data!r}; write data=load({self.data!r})")
         for name in ("epochs", "batch_size"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+                raise UsageError(f"{name} must be at least 1, got {getattr(self, name)}")
         object.__setattr__(self, "model", as_source(self.model, self.data))
         if self.loss is None:
             object.__setattr__(self, "loss", Loss(name=self.data.task.default_loss))
@@ -161,9 +163,13 @@ class Plan:
         Raises:
             NotApplicable: a technique has nothing to do here.
             Conflict: two techniques exclude one another or claim one slot.
+            UsageError: what is given is no technique.
         """
         plan = self
         for technique in techniques:
+            if isinstance(technique, type) or not callable(technique):
+                name = getattr(technique, "__name__", repr(technique))
+                raise UsageError(f"{name} is no technique; give an instance, such as Mixup(alpha=0.2)")
             plan._check_conflicts(technique)
             changed = technique(plan)
             plan = replace(changed, applied=(*plan.applied, technique))

@@ -7,6 +7,7 @@ from sklearn.datasets import load_wine
 from torch import nn
 
 import burnish as bu
+from burnish.plan import Optimizer
 
 
 def make_net(inputs: tuple[int, ...], outputs: int) -> nn.Module:
@@ -15,7 +16,7 @@ def make_net(inputs: tuple[int, ...], outputs: int) -> nn.Module:
 
 
 data = bu.load(load_wine(return_X_y=True), task="classification", seed=0)
-base = bu.Plan(model=make_net, data=data, epochs=5, batch_size=32)
+base = bu.Plan(model=make_net, data=data, epochs=20, batch_size=32, optimizer=Optimizer(lr=1e-2))
 study = bu.study(base, only=("Dropout", "WeightDecay", "Schedule"), budget="quick", out="runs/wine-study")
 
 for effect in study["screening"]["effects"]:

@@ -79,6 +79,9 @@ def _failed(error: Exception) -> int:
     if isinstance(error, BurnishError):
         warn(" ".join(str(error).split()))
         return error.exit_code
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        warn(f"{error.filename}: {error.strerror}; check the path, its permissions and the disk")
+        return 1
     if hasattr(error, "format_message"):  # an error of the command line parser, whichever package holds its class
         context = getattr(error, "ctx", None)
         path = context.command_path if context else "burnish"

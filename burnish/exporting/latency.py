@@ -77,6 +77,7 @@ def latency(
         "seconds": seconds,
         "threads": threads,
         "seed": seed,
+        "parent": os.getpid(),
     }
     measured = _in_fresh_process(request, rows, threads)
     return {

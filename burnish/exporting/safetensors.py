@@ -56,7 +56,10 @@ def read_weights(path: Path) -> State:
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
             tied = json.loads((file.metadata() or {}).get("tied", "{}"))
     except SafetensorError as error:
-        raise UsageError(f"{path} is not a safetensors file: {error}") from error
+        raise UsageError(
+            f"{path} is not a safetensors file, or damaged: {error}; where it belongs to a run, delete its folder and "
+            "run the command again"
+        ) from error
     return state | {name: state[first] for name, first in tied.items()}
 
 

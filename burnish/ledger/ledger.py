@@ -15,6 +15,7 @@ import json
 import os
 import shutil
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
@@ -148,10 +149,30 @@ class Ledger:
             LedgerError: there is none, or its file is damaged.
         """
         file = self.run_directory(run_id) / "result.json"
+        if not file.exists():
+            stage = self.path / "stages" / f"{run_id.rsplit('-', 2)[0]}.json"
+            raise LedgerError(f"{self.root} has no result of run {run_id}; delete {stage} and run the command again")
         try:
             return from_json(Run, self._must_read(file))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise _damaged(file, error) from error
+
+    def arrays(self, run_id: str) -> dict[str, Any]:
+        """The arrays that run `run_id` kept: `outputs` and `rows` of its validation set.
+
+        Raises:
+            LedgerError: there are none, or the file is damaged.
+        """
+        import numpy as np
+
+        file = self.run_directory(run_id) / "predictions.npz"
+        try:
+            with np.load(file, allow_pickle=False) as found:
+                return {name: found[name] for name in found.files}
+        except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+            raise LedgerError(
+                f"could not read {file}: {error}; delete {file.parent} and run the command again"
+            ) from error
 
     def runs(self, stage: str | None = None) -> Iterator[Run]:
         """All finished runs in order of their names, or those of one stage."""
@@ -165,6 +186,20 @@ class Ledger:
     def new_run(self, run_id: str) -> Path:
         """A temporary directory to fill with the files of run `run_id` before `finish_run`."""
         return self._temporary(self.run_directory(run_id))
+
+    @contextlib.contextmanager
+    def filling(self, run_id: str) -> Iterator[Path]:
+        """`new_run` for a block; what it holds goes when the block fails."""
+        directory = self.new_run(run_id)
+        try:
+            yield directory
+        except BaseException:
+            shutil.rmtree(directory, ignore_errors=True)
+            raise
+
+    def forget(self, run_id: str) -> None:
+        """Remove run `run_id`, so that it is carried out again."""
+        shutil.rmtree(self.run_directory(run_id), ignore_errors=True)
 
     def finish_run(self, directory: Path, run: Run) -> None:
         """Write `run` as the result of the filled temporary `directory` and give it its name."""

@@ -126,8 +126,8 @@ class Loss:
     def _check(self, outputs: "Tensor", targets: "Tensor") -> None:
         if not hasattr(outputs, "ndim"):
             raise UsageError(
-                f"in training mode the network returns a {type(outputs).__name__}, where one tensor (batch, outputs) is "
-                "needed: return the logits alone, or wrap the network in a module that picks them"
+                f"the network gave the loss a {type(outputs).__name__}, where one tensor (batch, outputs) is needed: "
+                "return the logits alone, also in training mode, or wrap the network in a module that picks them"
             )
         if outputs.ndim != 2 or len(outputs) != len(targets):
             raise UsageError(

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +13,12 @@ from burnish.errors import UsageError
 from burnish.evaluation.paired import paired_splits
 from burnish.ledger import Ledger
 from burnish.metrics import metric
+from burnish.pipeline.gains import by_examples, decoded, examples_se
 from burnish.pipeline.worker import train_plan
 from burnish.plan import Plan
 from burnish.records import Comparison, Estimate, Finding, Run
+from burnish.studies.confirmation import corrected_error
+from burnish.training.loop import device_for
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -66,7 +69,8 @@ class Runs:
 
     def __repr__(self) -> str:
         name = self.runs[0].primary if self.runs else ""
-        return f"Runs({self.plan!r}: {name} {self.score})"
+        score = self.score or f"no score, {', '.join(sorted({run.status for run in self.runs}))}"
+        return f"Runs({self.plan!r}: {name} {score})"
 
 
 def train(
@@ -89,7 +93,7 @@ def train(
         on_run: Called with each finished run.
 
     Raises:
-        UsageError: no seeds.
+        UsageError: no seeds, no such device, or a network that cannot be trained as it is.
 
     Example:
         >>> import burnish as bu
@@ -97,6 +101,10 @@ def train(
         >>> runs[0].status
         'done'
     """
+    from burnish.pipeline.checking import bug_checks
+
+    device_for(device)
+    bug_checks(plan)
     root = Path(out) if out is not None else Path(tempfile.mkdtemp(prefix="burnish-train-"))
     ledger, runs = Ledger(root), []
     for seed in seeds:
@@ -115,17 +123,32 @@ def train(
 def compare(before: Runs, after: Runs, *, level: float = 0.95) -> Comparison:
     """The paired difference between two trained plans over the seeds they share.
 
+    The interval is the main job's: with a fixed or a large validation set the variance over its examples stands beside
+    that over seeds; with a small one it is the corrected resampled t.
+
     Raises:
         UsageError: other data, another metric, or fewer than two common seeds that finished.
     """
+    data = before.plan.data
+    same = data.fingerprint == after.plan.data.fingerprint
     return compare_runs(
         before.runs,
         after.runs,
         names=(repr(before.plan), repr(after.plan)),
-        n_train=len(before.plan.data.train_rows),
-        n_validation=len(before.plan.data.validation_rows),
+        n_train=len(data.train_rows),
+        n_validation=len(data.validation_rows),
         level=level,
+        example_se=_example_se(before, after) if same and by_examples(data) else None,
     )
+
+
+def _example_se(before: Runs, after: Runs) -> float:
+    data, first, second = before.plan.data, Ledger(before.root), Ledger(after.root)
+    places = [
+        (first.run_directory(b.id), second.run_directory(a.id))
+        for b, a in _pairs(tuple(before.runs), tuple(after.runs))
+    ]
+    return examples_se(data, [(decoded(data, b), decoded(data, a)) for b, a in places])
 
 
 def compare_runs(
@@ -136,8 +159,12 @@ def compare_runs(
     n_train: int,
     n_validation: int,
     level: float = 0.95,
+    example_se: float | None = None,
 ) -> Comparison:
     """`compare` for records: runs are paired by split and seed.
+
+    With `example_se`, the standard error of the mean gain over validation examples, that stands beside the spread over
+    splits; without it the corrected resampled t.
 
     Raises:
         UsageError: other data, another metric, or fewer than two common pairs that finished.
@@ -157,6 +184,11 @@ def compare_runs(
     difference, p_value = paired_splits(
         scores[0], scores[1], primary, n_train=n_train, n_validation=n_validation, level=level
     )
+    note = "corrected resampled t over splits (Nadeau and Bengio 2003)"
+    if example_se is not None:
+        gains = np.array([primary.gain(b, a) for b, a in zip(*scores, strict=True)])
+        difference, p_value = _over_examples(difference, gains, n_train, n_validation, example_se)
+        note = "t over seeds, with the variance over validation examples beside theirs"
     low, high = difference.low, difference.high
     verdict = "unclear" if low is None or high is None or low <= 0 <= high else "better" if low > 0 else "worse"
     return Comparison(
@@ -171,8 +203,22 @@ def compare_runs(
         time_ratio=_ratio(pairs, "train_seconds"),
         size_ratio=_ratio(pairs, "bytes"),
         pairs=tuple(zip(*scores, strict=True)),
-        note="corrected resampled t over splits (Nadeau and Bengio 2003)",
+        note=note,
     )
+
+
+def _over_examples(
+    plain: Estimate, gains: np.ndarray, n_train: int, n_validation: int, example_se: float
+) -> tuple[Estimate, float | None]:
+    """Interval and two-sided p value with the examples' variance beside the replicates'."""
+    from scipy import stats
+
+    error, dof = corrected_error(gains, n_train, n_validation, example_se=example_se)
+    if error == 0:
+        return plain, None
+    half = error * float(stats.t.ppf((1 + plain.level) / 2, dof))
+    p_value = 2 * float(stats.t.sf(abs(plain.value) / error, dof))
+    return replace(plain, low=plain.value - half, high=plain.value + half), p_value
 
 
 def _pairs(before: tuple[Run, ...], after: tuple[Run, ...]) -> list[tuple[Run, Run]]:
@@ -229,16 +275,29 @@ def diagnose(plan: Plan, *, runs: Runs | None = None, quick: bool = False) -> li
         plan: The plan to look at.
         runs: Its trained runs; without them and not `quick`, two are trained here.
         quick: Only what needs no training.
+
+    Raises:
+        UsageError: the network or the data have a bug that makes every finding meaningless.
     """
     from burnish.diagnosis import Subject
     from burnish.diagnosis import diagnose as apply_rules
+    from burnish.pipeline.checking import bug_checks
 
+    known = bug_checks(plan)
     if quick:
-        return apply_rules(Subject(data=plan.data, plan=plan), quick=True)
+        return _with_known(apply_rules(Subject(data=plan.data, plan=plan), quick=True), known)
     runs = runs or train(plan, seeds=range(2))
-    first = runs[0]
-    with np.load(Ledger(runs.root).run_directory(first.id) / "predictions.npz") as arrays:
-        outputs = arrays["outputs"]
-    data = plan.data.replicate(first.split)
-    subject = Subject(data=data, plan=plan, model=runs.model(0), runs=runs.runs, predictions=outputs)
-    return apply_rules(subject)
+    subject = Subject(data=plan.data, plan=plan, runs=runs.runs)
+    done = [index for index, run in enumerate(runs.runs) if run.status == "done"]
+    if done:
+        first = runs[done[0]]
+        outputs = Ledger(runs.root).arrays(first.id)["outputs"]
+        data, model = plan.data.replicate(first.split), runs.model(done[0])
+        subject = Subject(data=data, plan=plan, model=model, runs=runs.runs, predictions=outputs)
+    return _with_known(apply_rules(subject), known)
+
+
+def _with_known(findings: list[Finding], known: list[Finding]) -> list[Finding]:
+    """Findings of the rules and of the bug checks, those that fire first."""
+    states = ("fires", "clear", "cannot tell")
+    return sorted([*findings, *known], key=lambda finding: states.index(finding.state))

@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from burnish.errors import UsageError
-from burnish.ledger import Ledger
+from burnish.errors import BurnishError, UsageError
+from burnish.ledger import Ledger, write_bytes
 from burnish.pipeline.recipe import Recipe
 from burnish.records import Comparison, Finding, Run, from_json
 
@@ -54,11 +54,11 @@ def inspect_network(recipe: Recipe) -> "Inspection":
     from burnish.model.inspect import inspect
     from burnish.model.sources import as_source
     from burnish.pipeline import api
-    from burnish.pipeline.setup import base_plan, load_data
+    from burnish.pipeline.checking import checked_plan
     from burnish.techniques import parse
 
     if recipe.data is not None:
-        return api.inspect(base_plan(recipe, load_data(recipe)).then(*(parse(text) for text in recipe.techniques)))
+        return api.inspect(checked_plan(recipe).then(*(parse(text) for text in recipe.techniques)))
     as_source(recipe.network, None) if recipe.network else None  # an unknown name is said first
     if recipe.network not in SHOWN:
         raise UsageError(
@@ -76,12 +76,12 @@ def diagnose(
 ) -> list[Finding]:
     """What limits the recipe's baseline. `quick` trains nothing; else the pilot runs, in `out` or a temporary one."""
     from burnish.pipeline import api
+    from burnish.pipeline.checking import checked_plan
     from burnish.pipeline.main_job import run_stages
-    from burnish.pipeline.setup import base_plan, load_data
     from burnish.techniques import parse
 
     if quick:
-        plan = base_plan(recipe, load_data(recipe)).then(*(parse(text) for text in recipe.techniques))
+        plan = checked_plan(recipe).then(*(parse(text) for text in recipe.techniques))
         return api.diagnose(plan, quick=True)
     with _folder(out) as root:
         found = run_stages(recipe, root, observer or _silent, ("prepare", "preflight", "tune", "pilot", "diagnose"))
@@ -90,7 +90,7 @@ def diagnose(
 
 def train(recipe: Recipe, *, seeds: int = 3, out: Path | None = None, observer: Observer | None = None) -> list[Run]:
     """Train the recipe's network with its techniques, once per seed, each on its own split."""
-    from burnish.pipeline.running import spec
+    from burnish.pipeline.running import check_finished, spec
     from burnish.pipeline.stages.preflight import preflight
     from burnish.pipeline.stages.prepare import prepare
     from burnish.pipeline.stages.tune import tune
@@ -110,6 +110,7 @@ def train(recipe: Recipe, *, seeds: int = 3, out: Path | None = None, observer: 
         ]
         runs = work.runner.run(specs)
         write_report(root)
+        check_finished(runs, given_rate=recipe.lr is not None)
         return runs
 
 
@@ -125,8 +126,8 @@ def compare_runs(before: Path, after: Path) -> Comparison:
     section = Ledger(before).stage("prepare")
     if not first or not second or section is None:
         raise UsageError(
-            f"{before if not first else after} holds no finished runs; name directories made by `burnish train --out` "
-            "or `burnish run --out`"
+            f"{before if not first else after} holds no runs that can be paired: neither finished ones of `burnish "
+            "train` nor a confirmation of `burnish run`; name two directories made by `burnish train --out`"
         )
     data = section["report"]["data"]
     names = tuple(f"{p}: {', '.join(r[0].techniques) or 'baseline'}" for p, r in ((before, first), (after, second)))
@@ -138,6 +139,7 @@ def compare_runs(before: Path, after: Path) -> Comparison:
 def _trained(root: Path) -> tuple[Run, ...]:
     """Runs of `train`; of a whole job, the arm that it recommends."""
     ledger = Ledger(root)
+    ledger.recipe()  # refuses what is no run directory
     runs = tuple(ledger.runs("train"))
     return runs or tuple(run for run in ledger.runs("confirm") if run.detail.get("name") == "recipe")
 
@@ -148,6 +150,7 @@ def compare_technique(recipe: Recipe, *, out: Path | None = None, observer: Obse
     Raises:
         UsageError: no technique is given.
     """
+    from burnish.pipeline.running import check_finished
     from burnish.pipeline.stages.confirm import confirmed_pairs, cost_ratio
     from burnish.pipeline.stages.pilot import pilot, score_estimate
     from burnish.pipeline.stages.preflight import preflight
@@ -167,8 +170,10 @@ def compare_technique(recipe: Recipe, *, out: Path | None = None, observer: Obse
         bounded = work.data.task.primary.bounded
         done = [p for p in pairs if p[0].status == p[1].status == "done"]
         means = [score_estimate([p[i].score for p in done], bounded=bounded) for i in (0, 1)]
+        for arm in zip(*pairs, strict=True):
+            check_finished(list(arm), given_rate=recipe.lr is not None)
         if decision.estimate is None or means[0] is None or means[1] is None:
-            raise UsageError(f"no pair of runs finished: {pairs[0][1].error or pairs[0][1].status}")
+            raise BurnishError(f"only {len(done)} of {len(pairs)} pairs of runs finished; it takes 2 to compare")
         return Comparison(
             before="baseline",
             after=", ".join(techniques),
@@ -192,8 +197,11 @@ def study(
     out: Path | str | None = None,
     observer: Observer | None = None,
     budget: str | None = None,
+    only: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """Which techniques pay: the experiment without compression, export and test.
+
+    `run` with the same recipe and `out` goes on from there.
 
     Args:
         subject: A recipe, or a plan from Python, whose factory, data and numbers are used.
@@ -201,11 +209,15 @@ def study(
         out: The run directory; a temporary one by default.
         observer: Told what happens.
         budget: Overrides the recipe's.
+        only: Techniques the study is limited to, by name or notation; overrides the recipe's.
+
+    Returns:
+        The content of report.json so far.
     """
     from burnish.pipeline.main_job import STUDY, run_stages
 
     recipe = subject if isinstance(subject, Recipe) else Recipe(data=None)
-    recipe = replace(recipe, budget=budget) if budget else recipe
+    recipe = replace(recipe, budget=budget or recipe.budget, only=tuple(only) or recipe.only)
     plan = None if isinstance(subject, Recipe) else subject
     names = ("prepare",) if dry_run else STUDY
     with _folder(Path(out) if out else None) as root:
@@ -217,20 +229,34 @@ def compress(
     *,
     require: str | None = None,
     max_drop: float = 0.01,
+    plan: "Plan | None" = None,
     observer: Observer | None = None,
 ) -> dict[str, Any]:
     """Search the finished run in directory `run` for the smallest model within `max_drop` that meets `require`.
 
+    Args:
+        run: The run directory; the chosen file is written to compressed.onnx in it.
+        require: Size and latency wanted, such as `latency_ms<=2, bytes<=500_000`.
+        max_drop: Largest loss a step may cost, as a fraction.
+        plan: The plan the run was started with, where that was done from Python.
+        observer: Told what happens.
+
     Raises:
         RequirementNotMet: nothing does; the message names the nearest miss.
-        UsageError: the directory holds no finished run.
+        UsageError: the directory holds no finished run, or the plan it was started with is missing.
     """
     from burnish.pipeline.requirement import compress_to
-    from burnish.pipeline.work import opened
+    from burnish.pipeline.work import HANDED, opened
 
     root = Path(run)
-    recipe = recorded_recipe(root)
-    with opened(recipe, root, observer or _silent) as work:
+    Recipe(require=require, max_drop=max_drop)  # refuses what cannot be read before anything is spent
+    recipe, handed = recorded_recipe(root), Ledger(root).recipe().get(HANDED)
+    if plan is None and handed is not None:
+        raise UsageError(
+            f"{root} was started from Python with a plan for {handed}, which no flag describes; compress it there: "
+            f"bu.compress({str(root)!r}, plan=plan)"
+        )
+    with opened(recipe, root, observer or _silent, plan=plan) as work:
         return compress_to(work, require, max_drop)
 
 
@@ -241,12 +267,14 @@ def export(run: Path | str, path: Path | str) -> dict[str, Any]:
         UsageError: the run has not exported a model yet.
     """
     root, target = Path(run), Path(path)
+    Ledger(root).recipe()  # refuses what is no run directory
     stage = Ledger(root).stage("export")
     if stage is None or not (root / "model.onnx").exists():
         raise UsageError(f"{root} has no exported model; finish it with `burnish run --out {root}`")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(root / "model.onnx", target)
-    shutil.copyfile(root / "model.json", target.with_suffix(".json"))
+    if target.is_dir() or target.suffix == ".json":
+        raise UsageError(f"{target} cannot be the ONNX file; give a path that ends in .onnx")
+    write_bytes(target, (root / "model.onnx").read_bytes())
+    write_bytes(target.with_suffix(".json"), (root / "model.json").read_bytes())
     return stage["report"]["export"] | {"path": str(target)}
 
 

@@ -4,7 +4,7 @@ from math import ceil
 
 from burnish.pipeline.work import Work
 
-__all__ = ["minutes_of", "runs_of"]
+__all__ = ["runs_of", "seconds_of", "spoken"]
 
 
 def runs_of(work: Work) -> dict[str, int]:
@@ -25,6 +25,20 @@ def runs_of(work: Work) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count}
 
 
-def minutes_of(work: Work, runs: dict[str, int], seconds_per_run: float) -> float:
-    """Minutes for `runs`, each stage rounded up to whole rounds of the workers."""
-    return sum(ceil(count / work.workers) for count in runs.values()) * seconds_per_run / 60
+def seconds_of(work: Work, runs: dict[str, int], seconds_per_run: float) -> float:
+    """Seconds for `runs`, each stage rounded up to whole rounds of the workers."""
+    return sum(ceil(count / work.workers) for count in runs.values()) * seconds_per_run
+
+
+def spoken(seconds: float) -> str:
+    """A duration as people say it.
+
+    Example:
+        >>> spoken(4.24), spoken(50), spoken(3000), spoken(9000)
+        ('4.2 s', '50 s', '50 min', '2.5 h')
+    """
+    for unit, size, limit in (("s", 1, 90), ("min", 60, 90 * 60)):
+        if seconds < limit:
+            value = seconds / size
+            return f"{value:.1f} {unit}" if value < 10 else f"{value:.0f} {unit}"
+    return f"{seconds / 3600:.1f} h"

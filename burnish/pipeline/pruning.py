@@ -1,6 +1,7 @@
 """One pruning run: cut the winner, fine-tune it with the winner as teacher, measure it from its saved weights."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -29,17 +30,21 @@ def pruned_run(plan: Plan, ledger: Ledger, payload: dict[str, Any], *, device: s
 
     Where nothing can be cut the run ends with status `not applicable` and the reason.
     """
+    plan = plan_from_base(plan, payload["base"], payload["techniques"])
+    with ledger.filling(payload["id"]) as directory:
+        run = _pruned(plan, ledger, payload, directory, device)
+        ledger.finish_run(directory, run)
+    return run
+
+
+def _pruned(plan: Plan, ledger: Ledger, payload: dict[str, Any], directory: Path, device: str) -> Run:
     from burnish.pipeline.worker import measured, record
 
-    plan = plan_from_base(plan, payload["base"], payload["techniques"])
-    directory = ledger.new_run(payload["id"])
     teacher = trained_network(plan, ledger, payload["parent"])
     try:
         pruned = prune(teacher, probe_inputs(plan.data), payload["ratio"])
     except NotApplicable as reason:
-        run = replace(record(plan, payload, _nothing()), status="not applicable", error=str(reason))
-        ledger.finish_run(directory, run)
-        return run
+        return replace(record(plan, payload, _nothing()), status="not applicable", error=str(reason))
     shorter = fine_tuning(plan, payload["epochs"])
     place, loss = device_for(device), shorter.loss
     assert loss is not None
@@ -57,7 +62,6 @@ def pruned_run(plan: Plan, ledger: Ledger, payload: dict[str, Any], *, device: s
     run = replace(run, detail=run.detail | _detail(pruned, payload))
     if fitted.status == "done":
         run = measured(run, shorter, plan.data, load_weights(fresh, saved), fitted, directory, device)
-    ledger.finish_run(directory, run)
     return run
 
 

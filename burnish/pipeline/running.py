@@ -11,9 +11,34 @@ from burnish.execution import Job
 from burnish.ledger import Ledger
 from burnish.records import Run
 
-__all__ = ["Runner", "spec"]
+__all__ = ["Runner", "check_finished", "spec"]
 
 Observer = Callable[[dict[str, Any]], None]
+
+
+def check_finished(runs: list[Run], *, given_rate: bool) -> None:
+    """Stop where not one training has a score.
+
+    Args:
+        runs: Of one plan, some of which may have diverged.
+        given_rate: Whether the learning rate is the user's.
+
+    Raises:
+        BurnishError: none did finish; the message says when the first one ended and what to change.
+    """
+    if any(run.status == "done" for run in runs):
+        return
+    first = runs[0]
+    rate = first.detail.get("lr")
+    at = f" at the learning rate {rate:.3g}" if rate else ""
+    remedy = "give a smaller --lr, or leave it out and a range test chooses one"
+    if not given_rate:
+        remedy = "look at the range of inputs and targets, or give a smaller --lr, such as 1e-5"
+    plan = ", ".join(first.techniques) or "the baseline"
+    raise BurnishError(
+        f"{len(runs)} of {len(runs)} trainings of {plan} ended without a score: the loss was not finite any more in "
+        f"epoch {max(first.epochs, 1)}{at}; {remedy}"
+    )
 
 
 def spec(
@@ -75,7 +100,12 @@ class Runner:
             self._tell(item, result, done, len(specs), start, done - (len(specs) - len(missing)))
         runs = [self.ledger.run(s["id"]) for s in specs]
         if runs and not may_fail and all(run.status == "failed" for run in runs):
-            raise BurnishError(f"every run of stage {runs[0].stage} failed; the first said: {runs[0].error}")
+            for run in runs:  # nothing can come of the job as it is; once the cause is mended they are tried again
+                self.ledger.forget(run.id)
+            raise BurnishError(
+                f"every run of stage {runs[0].stage} failed; the first said: {runs[0].error}; mend that and run the "
+                "command again"
+            )
         return runs
 
     def _failed(self, item: dict[str, Any], result: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from burnish.data import Data
+from burnish.errors import LedgerError, UsageError
 from burnish.execution import InProcess, Pool
 from burnish.ledger import Ledger
 from burnish.losses import Loss
@@ -20,7 +21,10 @@ from burnish.plan import Plan
 from burnish.records import Finding, Run
 from burnish.studies.budget import Budget
 
-__all__ = ["Work", "opened"]
+__all__ = ["HANDED", "Work", "opened"]
+
+
+HANDED = "plan_from_python"  # in the recorded recipe of a job whose network and data are in no flag
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -102,7 +106,9 @@ def opened(
         LedgerError: the directory holds another job, or another process works on it.
         UsageError: data or network cannot be used.
     """
-    ledger = Ledger(root)
+    if plan is not None and not isinstance(plan, Plan):
+        raise UsageError(f"a job takes a Plan or a Recipe, got {plan!r}; write Plan(model=..., data=load(...))")
+    ledger, handed = Ledger(root), {} if plan is None else {HANDED: plan.source.name}
     if plan is None:
         plan = checked_plan(recipe)
     else:
@@ -113,7 +119,7 @@ def opened(
     with threads_set(threads):  # bugs stop before anything is written, so that the mended network finds a clean place
         findings = bug_checks(plan) if ledger.stage("preflight") is None else None
     with ledger.alone() as scratch:
-        ledger.open(_identity(recipe, plan))
+        ledger.open(_identity(recipe, plan) | handed)
         with threads_set(threads), _pool(plan, recipe, root, scratch, workers, threads) as pool:
             runner = Runner(ledger, pool, observer, greater_is_better=data.task.primary.greater_is_better)
             yield Work(
@@ -173,7 +179,13 @@ def _pool(plan: Plan, recipe: Recipe, root: Path, scratch: Path, workers: int, t
         with held(str(scratch), plan), InProcess(target=target, context=context) as pool:
             yield pool
         return
-    plan.data.save(scratch / "data")
-    context |= {"data": str(scratch / "data"), "source": source.save(scratch / "network"), "loss": recipe.loss}
+    try:
+        plan.data.save(scratch / "data")
+        context |= {"data": str(scratch / "data"), "source": source.save(scratch / "network"), "loss": recipe.loss}
+    except OSError as error:
+        raise LedgerError(
+            f"could not write the data for the workers below {root}: {error.strerror or error}; free or choose another "
+            "disk and run the same command again"
+        ) from error
     with Pool(target=target, context=context, workers=workers, threads=threads) as pool:
         yield pool

@@ -102,18 +102,18 @@ def train_plan(plan: Plan, ledger: Ledger, payload: dict[str, Any], *, device: s
         device: Where to compute.
     """
     data = with_rows(plan.data.replicate(payload["split"]), payload.get("base", {}).get("rows", 1.0))
-    directory = ledger.new_run(payload["id"])
     checkpoint = ledger.path / "checkpoints" / f"{payload['id']}.pt" if payload.get("long") else None
     shadow = SHADOW if payload.get("readouts") else None
-    fitted = fit(plan, seed=payload["seed"], data=data, device=device, shadow=shadow, checkpoint=checkpoint)
-    run = record(plan, payload, fitted)
-    if fitted.status == "done":
-        saved = save_weights(fitted.model, directory / "weights.safetensors")
-        model = load_weights(plan.build(payload["seed"]), saved)
-        run = measured(run, plan, data, model, fitted, directory, device)
-        if not payload.get("keep"):
-            saved.unlink()
-    ledger.finish_run(directory, run)
+    with ledger.filling(payload["id"]) as directory:
+        fitted = fit(plan, seed=payload["seed"], data=data, device=device, shadow=shadow, checkpoint=checkpoint)
+        run = record(plan, payload, fitted)
+        if fitted.status == "done":
+            saved = save_weights(fitted.model, directory / "weights.safetensors")
+            model = load_weights(plan.build(payload["seed"]), saved)
+            run = measured(run, plan, data, model, fitted, directory, device)
+            if not payload.get("keep"):
+                saved.unlink()
+        ledger.finish_run(directory, run)
     if checkpoint is not None:
         checkpoint.unlink(missing_ok=True)
     return run

@@ -1,4 +1,10 @@
+import contextlib
+import os
+import subprocess
 import sys
+import time
+import uuid
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -104,3 +110,33 @@ def test_serving_does_not_need_torch():
         "burnish.exporting.latency_process; assert 'torch' not in sys.modules, 'torch'"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks for processes in /proc")
+def test_the_timing_process_ends_when_the_one_that_asked_is_killed(models):
+    asks = "latency({'m': sys.argv[1]}, repeats=10**7, seconds=60)"
+    code = "import sys; from burnish.exporting.latency import latency; " + asks
+    mark = uuid.uuid4().hex
+    environment = os.environ | {"BURNISH_TEST_MARK": mark}
+    asking = subprocess.Popen([sys.executable, "-c", code, str(models / "mlp.onnx")], env=environment)
+    wait_until(lambda: len(marked(mark)) == 2)
+    asking.kill()
+    asking.wait()
+    wait_until(lambda: not marked(mark))
+    assert asking.returncode == -9
+
+
+def marked(mark):
+    """Processes with `mark` in their environment."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            found += [file] if mark.encode() in file.read_bytes() else []
+    return found
+
+
+def wait_until(condition, seconds=30):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)

@@ -146,5 +146,5 @@ def test_compress_to_a_requirement(finished) -> None:
 def test_an_unfinished_directory_cannot_be_compressed_or_exported(tmp_path) -> None:
     with pytest.raises(LedgerError):
         commands.compress(tmp_path / "nothing")
-    with pytest.raises(UsageError, match="no exported model"):
+    with pytest.raises(UsageError, match="is it a run directory"):
         commands.export(tmp_path / "nothing", tmp_path / "m.onnx")

@@ -71,8 +71,8 @@ class Job:
 
     def killed(self):
         """Wait until the driver has ended and nothing that it started is left; the exit code."""
-        code = self.process.wait(timeout=240)
-        wait_until(lambda: not self.processes(), lambda: f"still there: {self.processes()}", seconds=20)
+        code = self.process.wait(timeout=600)
+        wait_until(lambda: not self.processes(), lambda: f"still there: {self.processes()}", seconds=60)
         return code
 
     def processes(self):
@@ -97,7 +97,7 @@ def read(file):
         return b""
 
 
-def wait_until(condition, words, seconds=240):
+def wait_until(condition, words, seconds=600):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"waited in vain: {words()}"

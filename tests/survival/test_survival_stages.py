@@ -49,12 +49,12 @@ def test_killed_once_in_each_stage(start, undisturbed, moment):
 def test_killed_after_some_renames_again_and_again(start, undisturbed, seed):
     chance, kills = random.Random(seed), 0
     while True:
-        job = start("job", script=(DRIVER, "renamed", str(chance.randint(2, 14))))
+        job = start("job", script=(DRIVER, "renamed", str(chance.randint(2, 9))))
         if job.killed() != -signal.SIGKILL:
             break
         kills += 1
     assert job.process.returncode == 0, job.said()
-    assert kills > 5
+    assert kills > 3
     check_end(start, undisturbed[1])
 
 
@@ -64,7 +64,7 @@ def test_killed_at_random_times(start, undisturbed, seed):
     while True:
         job = start("job")
         try:
-            job.process.wait(timeout=chance.uniform(0.2, 20))
+            job.process.wait(timeout=chance.uniform(0, 4 * (kills + 2)))
             break
         except subprocess.TimeoutExpired:
             job.kill()

@@ -114,9 +114,10 @@ def _files(work: Work, runs: dict[str, str]) -> tuple[dict[str, dict[str, Any]],
     folder.mkdir(parents=True, exist_ok=True)
     data = work.data
     calibration = data.preparation.network_input(data.train.take(_spread(len(data.train), CALIBRATION_ROWS)).inputs)
-    files: dict[str, dict[str, Any]] = {}
-    problems = []
+    files, problems = _known_files(work, runs)
     for name, run_id in runs.items():
+        if name in files:
+            continue
         path = folder / f"{name.replace(' ', '-').replace('%', '')}.onnx"
         exported = export_onnx(trained_network(plan, work.ledger, run_id), probe_inputs(data), path)
         cost = work.ledger.run(run_id).cost
@@ -135,6 +136,15 @@ def _files(work: Work, runs: dict[str, str]) -> tuple[dict[str, dict[str, Any]],
             continue
         files[f"{name} int8"] = files[name] | {"path": str(small.relative_to(work.root)), "quantized": quantized}
     return files, problems
+
+
+def _known_files(work: Work, runs: dict[str, str]) -> tuple[dict[str, dict[str, Any]], list[dict[str, str]]]:
+    """Files that the main job made of the same runs, and what failed there: a later search need not make them again."""
+    stage = work.ledger.stage("compress") or {"files": {}, "skipped": []}
+    same = [name for name, run_id in runs.items() if stage["files"].get(name, {}).get("run") == run_id]
+    found = {name: stage["files"].get(name) for float_name in same for name in (float_name, f"{float_name} int8")}
+    files = {name: info for name, info in found.items() if info and (work.root / info["path"]).exists()}
+    return files, [item for item in stage["skipped"] if item["step"] in found]
 
 
 def _spread(count: int, wanted: int) -> Array:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from burnish.evaluation.paired import paired_splits
+from burnish.pipeline.gains import by_examples, decoded, examples_se
 from burnish.pipeline.running import spec
-from burnish.pipeline.stages.pilot import by_examples
 from burnish.pipeline.work import Work
 from burnish.records import Run, to_json
 from burnish.studies.confirmation import (
@@ -17,7 +17,6 @@ from burnish.studies.confirmation import (
     EQUIVALENT,
     Decision,
     decide,
-    example_error,
     nothing_to_gain,
 )
 
@@ -101,32 +100,16 @@ def _decide(work: Work, pairs: Pairs, looks: tuple[int, ...]) -> Decision:
         n_validation=len(work.data.validation_rows),
         looks=looks,
         min_gain=work.stage("pilot")["min_gain"],
-        example_se=_example_se(work, pairs) if by_examples(work) else None,
+        example_se=_example_se(work, pairs) if by_examples(work.data) else None,
         unit="fraction" if work.data.task.primary.bounded else "target unit",
     )
 
 
 def _example_se(work: Work, pairs: Pairs) -> float:
     """Spread over validation examples of the mean paired gain: they are a sample too."""
-    task = work.data.task
-    done = [p for p in pairs if math.isfinite(_gain(work, p))]
-    if not done:
-        return 0.0
-    arms = [tuple(_predictions(work, run) for run in pair) for pair in done]
-    rows = [arm[0][1] for arm in arms]
-
-    def gain_of(j: int, positions: np.ndarray) -> float:
-        targets = work.data.targets[rows[j][positions]]
-        before, after = (task.primary(predictions[positions], targets) for predictions, _ in arms[j])
-        return task.primary.gain(before, after)
-
-    return example_error(rows, gain_of)
-
-
-def _predictions(work: Work, run: Run) -> tuple[np.ndarray, np.ndarray]:
-    """Decoded validation predictions of a run, and the pool rows they belong to."""
-    with np.load(work.ledger.run_directory(run.id) / "predictions.npz") as arrays:
-        return work.data.task.decode(arrays["outputs"]), arrays["rows"]
+    place, data = work.ledger.run_directory, work.data
+    done = [pair for pair in pairs if math.isfinite(_gain(work, pair))]
+    return examples_se(data, [(decoded(data, place(b.id)), decoded(data, place(a.id))) for b, a in done])
 
 
 def _ships(decision: Decision, pairs: Pairs, recipe: list[str]) -> list[str]:

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import numpy as np
-
 from burnish.diagnosis import Subject, diagnose
 from burnish.exporting.safetensors import load_weights
 from burnish.pipeline.setup import plan_from_base
@@ -24,8 +22,7 @@ def run_rules(work: Work) -> dict[str, Any]:
         data = plan.data.replicate(first.split)
         if (directory / "weights.safetensors").exists():
             model = load_weights(plan.build(first.seed), directory / "weights.safetensors")
-        with np.load(directory / "predictions.npz") as arrays:
-            predictions = arrays["outputs"]
+        predictions = work.ledger.arrays(first.id)["outputs"]
     subject = Subject(
         data=data,
         plan=plan,

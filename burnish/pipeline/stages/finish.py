@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from burnish.evaluation.paired import paired_splits
-from burnish.pipeline.running import spec
+from burnish.pipeline.running import check_finished, spec
 from burnish.pipeline.work import Work
 from burnish.records import Run, to_json
 
@@ -29,6 +29,8 @@ def finish(work: Work) -> dict[str, Any]:
         specs.append(spec("finish", 1, base=base, techniques=techniques, seed=seed, keep=True, name="winner"))
     runs = work.runner.run(specs)
     baseline, winner = runs[0], runs[-1]
+    for run in (baseline, winner):
+        check_finished([run], given_rate=work.recipe.lr is not None)
     return {
         "runs": [r.id for r in runs],
         "baseline": baseline.id,

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from burnish.errors import BurnishError
 from burnish.pipeline.factors import GATE_ACTIVATION, Factors, norms
-from burnish.pipeline.running import spec
+from burnish.pipeline.running import check_finished, spec
 from burnish.pipeline.setup import plan_from_base
 from burnish.pipeline.stages.pilot import FIRST_SPLIT
 from burnish.pipeline.work import Work
@@ -30,6 +31,7 @@ def gate(work: Work) -> dict[str, Any]:
         ]
     )
     pilot_runs = work.runs("pilot")
+    _check_pilot(work, pilot_runs, runs)
     baseline = pilot_runs[0]
     rows = [_row(work, "as is", baseline)] + [_row(work, t, r) for t, r in zip(tried.usable, runs, strict=True)]
     norm = _best([r for r in runs if r.techniques and "Norm" in r.techniques[0]], work)
@@ -50,6 +52,20 @@ def gate(work: Work) -> dict[str, Any]:
             }
         },
     }
+
+
+def _check_pilot(work: Work, pilot: list[Run], tried: list[Run]) -> None:
+    """Without one finished baseline there is nothing to measure a gain against.
+
+    Raises:
+        BurnishError: every run of the pilot diverged; the message names what would train.
+    """
+    try:
+        check_finished(pilot, given_rate=work.recipe.lr is not None)
+    except BurnishError as problem:
+        stable = [run.techniques[0] for run in tried if run.status == "done" and run.techniques]
+        also = f"; with {' or '.join(stable)} in the network it stays finite" if stable else ""
+        raise BurnishError(f"{problem}{also}") from None
 
 
 def _row(work: Work, text: str, run: Run) -> dict[str, Any]:

@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from burnish.pipeline.gains import by_examples
 from burnish.pipeline.running import spec
 from burnish.pipeline.work import Work
 from burnish.records import Estimate, Run, to_json
 
-__all__ = ["by_examples", "pilot", "score_estimate", "smallest_detectable_gain", "usable"]
+__all__ = ["pilot", "score_estimate", "smallest_detectable_gain", "usable"]
 
 FIRST_SPLIT = 11
 
@@ -47,15 +48,6 @@ def usable(runs: list[Run]) -> list[float]:
     return [run.score for run in runs if run.status == "done" and math.isfinite(run.score)]
 
 
-def by_examples(work: Work) -> bool:
-    """Whether intervals of a gain add the examples' variance to the replicates' instead of correcting for overlap.
-
-    A fixed validation set needs it. With as many validation as training rows or more, the correction for overlapping
-    splits covers 96-100 % instead of 90 %, at three times the width (`benchmarks/experiments/coverage.py`).
-    """
-    return work.data.scheme.kind == "fixed" or len(work.data.validation_rows) >= len(work.data.train_rows)
-
-
 def score_estimate(scores: list[float], *, of: str = "splits", bounded: bool = True) -> Estimate | None:
     """Mean of `scores` with a plain t interval, kept within 0 and 1 where scores are `bounded`.
 
@@ -82,7 +74,7 @@ def smallest_detectable_gain(work: Work, scores: list[float]) -> float | None:
     n_train, n_validation = len(work.data.train_rows), len(work.data.validation_rows)
     spread = math.sqrt(2) * float(np.std(scores, ddof=1))
     # As in the confirmation: overlap is corrected for, or the examples' own variance stands beside the replicates'.
-    shared = n_validation / (n_train + n_validation) if by_examples(work) else n_validation / n_train
+    shared = n_validation / (n_train + n_validation) if by_examples(work.data) else n_validation / n_train
     power = stats.t.ppf(0.95, pairs - 1) + stats.t.ppf(0.8, pairs - 1)
     return float(power * spread * math.sqrt(1 / pairs + shared))
 

@@ -8,12 +8,10 @@ from dataclasses import replace
 from importlib import metadata
 from typing import Any
 
-import torch
-
 import burnish
 from burnish.data.tensors import network_tensor
 from burnish.model.inspect import inspect
-from burnish.pipeline.price import minutes_of, runs_of
+from burnish.pipeline.price import runs_of, seconds_of, spoken
 from burnish.pipeline.stages.tune import trial_epochs
 from burnish.pipeline.work import Work
 from burnish.training.feed import steps_per_epoch
@@ -105,7 +103,7 @@ def _price(work: Work, seconds_per_step: float, size: int) -> list[str]:
     data, runs = work.data, runs_of(work)
     per_epoch = steps_per_epoch(len(data.train_rows), work.plan.batch_size) * seconds_per_step
     epochs, total = work.recipe.epochs or trial_epochs(work), sum(runs.values())
-    minutes = minutes_of(work, runs, epochs * per_epoch)
+    seconds = seconds_of(work, runs, epochs * per_epoch)
     disk = (2 * runs.get("confirm", 1) + 6) * size + total * len(data.validation_rows) * data.task.outputs * 8
     length = f"{epochs} epochs" if work.recipe.epochs else f"at most {epochs} epochs"
     return [
@@ -114,7 +112,7 @@ def _price(work: Work, seconds_per_step: float, size: int) -> list[str]:
         *(f"note: {text}" for text in data.notes),
         f"network: {work.plan.source.name}, {size:,} bytes of weights",
         "runs: " + ", ".join(f"{name} {count}" for name, count in runs.items()) + f" (at most {total})",
-        f"price: about {max(minutes, 0.1):.2g} min for them with {work.workers} worker(s), {per_epoch:.2g} s an epoch "
+        f"price: about {spoken(seconds)} for them with {work.workers} worker(s), {spoken(per_epoch)} an epoch "
         f"and {length} each, validation and start-up aside; up to {disk / 2**20:.0f} MB on disk, "
         f"{work.workers * 0.5 + data.inputs.nbytes / 2**30:.1f} GB of memory",
     ]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from burnish.pipeline.price import minutes_of, runs_of
+from burnish.pipeline.price import runs_of, seconds_of, spoken
 from burnish.pipeline.running import spec
 from burnish.pipeline.setup import plan_from_base
 from burnish.pipeline.work import Work
@@ -63,13 +63,13 @@ def _settled(
     base["rows"], base["epochs"] = budget.rows, max(round(base["epochs"] * budget.epochs), 1)
     budget = replace(budget, rows=1.0, epochs=1.0)
     ahead = {name: count for name, count in runs_of(work).items() if name != "tune"}
-    count, minutes = sum(ahead.values()), minutes_of(work, ahead, seconds)
+    count, total = sum(ahead.values()), seconds_of(work, ahead, seconds)
     if "screen" in ahead:  # the experiment, with the cuts
-        count, minutes = budget.runs, budget.time(seconds, work.workers) / 60
+        count, total = budget.runs, budget.time(seconds, work.workers)
     work.note(
         f"baseline: {base['optimizer']}, rate {base['lr']:.2g}, {base['epochs']} epochs, "
-        f"batches of {base['batch_size']}; about {seconds:.2g} s a run, {max(minutes, 0.1):.2g} min for the {count} "
-        "runs ahead at most"
+        f"batches of {base['batch_size']}; about {spoken(seconds)} a run, {spoken(total)} for the {count} runs ahead "
+        "at most"
     )
     for cut in cuts:
         work.note(f"to keep to {work.asked.name}: {cut}")
