@@ -202,7 +202,8 @@ def _named(text: str) -> ModelSource:
             f"unknown network {text!r}; the zoo has {', '.join(zoo.ZOO)}; your own is written file.py:function or "
             "package.module:function"
         )
-    return replace(as_source(locate(text)), name=text)
+    file, _, attribute = text.rpartition(":")
+    return replace(as_source(locate(text)), name=f"{Path(file).name if file.endswith('.py') else file}:{attribute}")
 
 
 def _unwrapped(model: nn.Module) -> nn.Module:

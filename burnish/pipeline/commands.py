@@ -59,7 +59,8 @@ def inspect_network(recipe: Recipe) -> "Inspection":
 
     if recipe.data is not None:
         return api.inspect(checked_plan(recipe).then(*(parse(text) for text in recipe.techniques)))
-    as_source(recipe.network, None) if recipe.network else None  # an unknown name is said first
+    if recipe.network and ":" not in recipe.network:
+        as_source(recipe.network, None)  # an unknown name is said first
     if recipe.network not in SHOWN:
         raise UsageError(
             f"`inspect {recipe.network or ''}` needs --data to know the input's shape; "

@@ -24,7 +24,7 @@ from burnish.training.averaging import Average, reestimate_batch_norm
 from burnish.training.checkpoint import load_checkpoint, save_checkpoint
 from burnish.training.feed import batches, steps_per_epoch
 from burnish.training.optimizers import build_optimizer, multiplier, set_rate
-from burnish.training.seeds import seed_everything
+from burnish.training.seeds import generator, seed_everything
 
 __all__ = ["Fitted", "Objective", "calibration_batches", "device_for", "fit"]
 
@@ -256,8 +256,12 @@ def _finished(
 
 
 def calibration_batches(data: Data, batch_size: int, place: torch.device) -> list[torch.Tensor]:
-    """Training inputs to estimate batch statistics on, as they are without augmentation."""
-    rows = data.train.rows[:CALIBRATION_ROWS]
+    """Training inputs to estimate batch statistics on, as they are without augmentation.
+
+    Drawn at random: rows are often sorted by class, and statistics of batches of one class are wrong for all others.
+    """
+    order = torch.randperm(len(data.train), generator=generator(0, "calibration")).numpy()
+    rows = data.train.rows[order[:CALIBRATION_ROWS]]
     size = max(batch_size, 2)
     parts = [rows[i : i + size] for i in range(0, len(rows), size)]
     return [network_tensor(data.preparation, data.inputs[part], place) for part in parts if len(part) > 1]

@@ -67,7 +67,8 @@ def test_a_finished_job_is_not_done_again(finished) -> None:
     again = bu.run(RECIPE, out=root, observer=events.append)
     assert again == report
     assert before == {p: p.stat().st_mtime_ns for p in (root / "ledger" / "runs").rglob("*")}
-    assert not [e for e in events if e["event"] == "run"]
+    assert not [e for e in events if e["event"] in ("run", "stage")]
+    assert [e["text"] for e in events if e["event"] == "note"][0].startswith(f"{root} is done")
 
 
 def test_another_recipe_is_refused_and_the_difference_named(finished) -> None:
@@ -137,8 +138,11 @@ def test_compress_to_a_requirement(finished) -> None:
     from burnish.errors import RequirementNotMet
 
     root, _, _ = finished
+    first = Ledger(root).stage("compress")
     found = commands.compress(root, require="bytes<=100_000_000", max_drop=0.5)
     assert Path(found["path"]).exists()
+    ours, theirs = ({n: i for n, i in part.items() if "2" in n} for part in (found["files"], first["files"]))
+    assert ours == theirs  # files that the job made are not made again
     with pytest.raises(RequirementNotMet, match="nearest"):
         commands.compress(root, require="bytes<=10", max_drop=0.5)
 

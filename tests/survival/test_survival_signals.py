@@ -4,35 +4,36 @@ import os
 import signal
 
 import pytest
-from survival_jobs import leftovers, outcome, wait_until
+from survival_jobs import Job, leftovers, outcome, wait_until
 
 pytestmark = pytest.mark.slow
 EPOCHS = 30  # long enough to be met in the middle of a run
 
 
-@pytest.fixture
-def undisturbed(start):
-    job = start("undisturbed", epochs=EPOCHS)
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """The outcome of a job that nobody disturbed."""
+    job = Job(tmp_path_factory.mktemp("undisturbed") / "job", epochs=EPOCHS)
     assert job.finished() == 0, job.said()
     return outcome(job.root)
 
 
-def training(job):
-    """The run that is under way, by its temporary directory; "" when there is none."""
-    found = sorted(path.name for path in (job.root / "ledger" / "runs").glob(".tmp-*"))
-    return found[0].removeprefix(".tmp-").rsplit("-", 2)[0] if found else ""
+def names(job, pattern):
+    return {path.name for path in (job.root / "ledger" / "runs").glob(pattern)}
 
 
 def test_runs_of_killed_workers_are_tried_again(start, undisturbed):
-    job, hit = start("job", "--workers", "1", epochs=EPOCHS), []
-    for _ in range(6):
-        wait_until(lambda: training(job) not in ("", *hit) or job.process.poll() is not None, job.said)
-        hit.append(training(job))
+    job, kills = start("job", "--workers", "1", epochs=EPOCHS), 0
+    while kills < 6:
+        abandoned, done = names(job, ".tmp-*"), len(names(job, "[a-z]*"))
+        wait_until(lambda before=abandoned: names(job, ".tmp-*") - before, job.said)  # the next run begins
         for worker in job.workers():
             os.kill(worker, signal.SIGKILL)
+            kills += 1
+        # A run that is hit twice counts as failed.
+        wait_until(lambda before=done: len(names(job, "[a-z]*")) >= before + 3, job.said)
     assert job.finished() == 0, job.said()
     assert outcome(job.root) == undisturbed
-    assert {run for run in hit if (job.root / "ledger" / "runs" / run / "result.json").exists()} == set(hit)
     assert leftovers(job.root) == []
 
 

@@ -137,3 +137,18 @@ def test_data_may_change_from_epoch_to_epoch(plan: Plan) -> None:
     assert fitted.status == "done"
     assert {size for epoch, size in seen if epoch < 2} == {4}
     assert {size for epoch, size in seen if epoch >= 2} == {8}
+
+
+def test_batch_statistics_are_estimated_on_mixed_classes(plan: Plan) -> None:
+    """Rows sorted by class are common; batches of one class would give statistics that are wrong for all others."""
+    from burnish.training.loop import calibration_batches
+
+    data = plan.data
+    by_class = replace(data, train_rows=data.train_rows[np.argsort(data.train.targets, kind="stable")])
+    rows = {data.inputs[row].tobytes(): int(data.targets[row]) for row in by_class.train_rows}
+    first = calibration_batches(by_class, 32, torch.device("cpu"))[0]
+    stored = first * torch.tensor(data.preparation.std).view(1, -1, 1, 1)
+    stored = (stored + torch.tensor(data.preparation.mean).view(1, -1, 1, 1)).round().to(torch.uint8)
+    classes = {rows[image.permute(1, 2, 0).numpy().tobytes()] for image in stored}
+    assert len(first) == 32
+    assert len(classes) > 5

@@ -18,7 +18,7 @@ from burnish.training.range_test import range_test
 __all__ = ["best_epoch", "trial_epochs", "tune"]
 
 SPLIT = 1  # of its own: the pilot measures the tuned baseline on other splits
-STEPS = {"quick": 1500}  # steps of a trial; other budgets:
+STEPS = {"quick": 1000}  # steps of a trial; other budgets:
 MOST_STEPS = 4000
 SHORTEST, LONGEST = 5, 60  # epochs of a trial
 LOWEST_RATE, HIGHEST_RATE = 1e-5, 0.3

@@ -57,7 +57,7 @@ def _text(work: Work, case: str, outcome: str, test: dict[str, Any], fires: list
         recipe = ", ".join(work.stage("confirm")["ships"])
         gained = (
             f"The recipe [{recipe}] is better than the baseline on fresh splits and seeds: gain in {primary} "
-            f"{difference['value']:+.4g} [{difference['low']:.4g}, {difference['high']:.4g}], {difference['n']} pairs. "
+            f"{_shown(work, difference)}, {difference['n']} pairs. "
         )
         more = {
             "good": "What is left is small or within the noise of the test set: go deeper, or compress further.",
@@ -77,6 +77,14 @@ def _text(work: Work, case: str, outcome: str, test: dict[str, Any], fires: list
         else (" The measurements name no single culprit: the techniques at hand are not what this network lacks.")
     )
     return reasons.get(outcome, "") + blame
+
+
+def _shown(work: Work, difference: dict[str, Any]) -> str:
+    """A gain with its interval: points for scores, the metric's own unit for errors."""
+    value, low, high = (difference[key] for key in ("value", "low", "high"))
+    if work.data.task.primary.bounded:
+        return f"{100 * value:+.1f} points [{100 * low:.1f}, {100 * high:.1f}]"
+    return f"{value:+.4g} [{low:.4g}, {high:.4g}]"
 
 
 def _next(work: Work, case: str, outcome: str, fires: list[dict[str, Any]]) -> list[str]:
