@@ -5,6 +5,7 @@ BIN := .venv/bin
 .PHONY: demo test slow check format clean
 
 .venv/.installed: pyproject.toml constraints.txt
+	@echo "setting up .venv; the first time this takes a minute or more, most of it PyTorch"
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@

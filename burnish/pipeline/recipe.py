@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import math
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -113,13 +114,18 @@ class Recipe:
 
     def command(self, verb: str = "run", out: str | None = None) -> str:
         """The shell command that gives this recipe."""
-        parts = ["burnish", verb] + ([self.network] if self.network else [])
+        parts = ["burnish", verb] + ([_quoted(self.network)] if self.network else [])
         defaults = {field.name: field.default for field in dataclasses.fields(self)}
         for key, value in self.to_json().items():
             if key == "network" or value in (None, [], defaults[key]):
                 continue
             flag = "with" if key == "techniques" else key.replace("_", "-")
             for item in value if isinstance(value, list) else [value]:
-                text = str(item)
-                parts += [f"--{flag}", f'"{text}"' if any(c in text for c in ' ()"<>,*') else text]
-        return " ".join(parts + (["--out", out] if out else []))
+                parts += [f"--{flag}", _quoted(str(item))]
+        return " ".join(parts + (["--out", _quoted(out)] if out else []))
+
+
+def _quoted(text: str) -> str:
+    """`text` for a shell, which must not carry out what it holds."""
+    plain = not any(c in text for c in '"$`\\!')
+    return f'"{text}"' if plain and any(c in text for c in " ()<>,*") else shlex.quote(text)

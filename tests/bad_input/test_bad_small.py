@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from html.parser import HTMLParser
 
 import numpy as np
 import pytest
@@ -19,19 +20,49 @@ def no_arithmetic_warnings():
         yield
 
 
-def test_regression_without_a_test_set_goes_to_the_end(burnish, tmp_path, monkeypatch):
+def test_regression_without_a_test_set_and_with_hostile_names_goes_to_the_end(burnish, tmp_path, monkeypatch):
     monkeypatch.setattr(compress, "RATIOS", ())  # pruned networks would only take more time to export
-    rng = np.random.default_rng(0)
+    rng, folder = np.random.default_rng(0), tmp_path / "[bold] <b>data"
+    folder.mkdir()
     for name, count in (("train", 60), ("val", 30)):
         a = rng.normal(size=count)
         lines = [f"{x:.4f},{rng.normal():.4f},{3 * x + rng.normal():.4f}" for x in a]
-        (tmp_path / f"{name}.csv").write_text("\n".join(["a,b,y", *lines]) + "\n")
-    code, _, error = burnish("run", "--data", tmp_path, "--only", "Mixup", *JOB, tmp_path / "out")
+        (folder / f"{name}.csv").write_text("\n".join([f"a,b,{HOSTILE}", *lines]) + "\n")
+    words = ("run", "--data", folder, "--target", HOSTILE, "--only", "Mixup", *JOB[:-2], "--out", tmp_path / "out")
+    code, printed, error = burnish(*words)
     assert (code, error) == (0, "")
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["test"]["skipped"].startswith("the data have no test set")
     assert report["quality"]["split"] == "validation"
     assert report["verdict"]["text"]
+    check_hostile(printed, tmp_path / "out")
+
+
+HOSTILE = "<script>alert(1)</script> <img src=x onerror=alert(2)> [red]x[/] | `y` \x1b[31m"
+
+
+class Tags(HTMLParser):
+    """Every tag and attribute of a page."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.seen = set()
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.seen |= {tag, *(name for name, _ in attrs)}
+
+
+def check_hostile(printed, out):
+    """Names that would be markup or terminal control are shown, as text."""
+    assert "\x1b[31m" not in printed
+    assert "[bold] <b>data" in printed
+    page = (out / "report.html").read_text()
+    assert "alert(1)" in page
+    assert not Tags(page).seen & {"script", "img", "onerror", "b"}
+    raw = [line for line in (out / "report.md").read_text().splitlines() if "<script" in line.replace("\\<script", "")]
+    assert all(line.startswith("    burnish run ") for line in raw)  # a block of code
+    assert "--target '<script>" in raw[0]  # in quotes that keep a shell from carrying out what is between backticks
 
 
 def test_two_rows_of_each_class(burnish, tmp_path):

@@ -199,8 +199,8 @@ def test_status_of_a_run_under_way_and_done(capsys, tmp_path):
 
 
 def test_status_and_report_of_no_run_directory(capsys, tmp_path):
-    assert main(["status", str(tmp_path)]) == 1
-    assert main(["report", str(tmp_path)]) == 1
+    assert main(["status", str(tmp_path)]) == 2
+    assert main(["report", str(tmp_path)]) == 2
     assert capsys.readouterr().err.count("is it a run directory of Burnish?") == 2
     assert list(tmp_path.iterdir()) == []
 

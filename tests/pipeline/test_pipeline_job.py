@@ -28,19 +28,39 @@ def finished(tmp_path_factory) -> tuple[Path, dict, list[dict]]:
 
 def test_the_run_directory_is_complete(finished) -> None:
     root, _, _ = finished
-    expected = (
-        "recipe.yaml environment.json report.html report.json report.md model.onnx baseline.onnx model.safetensors "
-        "model.json predictions.parquet"
-    ).split()
+    expected = [
+        "recipe.yaml",
+        "environment.json",
+        "report.html",
+        "report.json",
+        "report.md",
+        "model.onnx",
+        "baseline.onnx",
+        "model.safetensors",
+        "model.json",
+        "predictions.parquet",
+    ]
     assert [name for name in expected if not (root / name).exists()] == []
 
 
 def test_every_section_of_the_report_is_there(finished) -> None:
     _, report, _ = finished
-    sections = (
-        "schema environment task data baseline diagnosis screening confirmation ensemble compression export test verdict "
-        "seconds"
-    ).split()
+    sections = [
+        "schema",
+        "environment",
+        "task",
+        "data",
+        "baseline",
+        "diagnosis",
+        "screening",
+        "confirmation",
+        "ensemble",
+        "compression",
+        "export",
+        "test",
+        "verdict",
+        "seconds",
+    ]
     assert [name for name in sections if name not in report] == []
     assert len(report["screening"]["effects"]) == 3
     assert report["confirmation"]["verdict"] in ("CONFIRMED", "EQUIVALENT", "UNRESOLVED", "NOTHING_TO_GAIN")

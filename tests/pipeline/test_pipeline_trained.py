@@ -63,9 +63,7 @@ def test_a_checkpoint_starts_from_its_weights(trained, tmp_path) -> None:
     save_weights(trained, tmp_path / "weights.safetensors")
     from burnish.pipeline.setup import base_plan, load_data
 
-    recipe = replace(
-        Recipe(), network=f"{tmp_path}/net.py:make_net", checkpoint=str(tmp_path / "weights.safetensors")
-    )
+    recipe = replace(Recipe(), network=f"{tmp_path}/net.py:make_net", checkpoint=str(tmp_path / "weights.safetensors"))
     plan = base_plan(recipe, load_data(recipe))
     assert plan.source.trained
     assert torch.equal(plan.build(0)[1].weight, trained[1].weight)
