@@ -8,6 +8,7 @@ is wrapped by its own methods; `optimizer` is a base with wrappers; `schedule`,
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -243,7 +244,7 @@ class Plan:
             "epochs": self.epochs,
             "batch_size": self.batch_size,
             "loss": repr(self.loss),
-            "optimizer": repr(self.optimizer),
+            "optimizer": re.sub(r" at 0x[0-9a-fA-F]+", "", repr(self.optimizer)),  # addresses of wrappers
             "schedule": repr(self.schedule),
             "average": repr(self.average),
             "stopping": repr(self.stopping),

@@ -36,7 +36,8 @@ def test_without_arguments_the_recipe_is_the_default_one(job):
 def test_every_flag_arrives(job, tmp_path):
     words = (
         "run nets.py:small --data photos/ --target y --task classification --modality image --group g --time t "
-        "--max-rows 500 --resplit --checkpoint w.safetensors --epochs 7 --batch-size 16 --optimizer sgd --lr 1e-2 --loss focal "
+        "--max-rows 500 --resplit --checkpoint w.safetensors --epochs 7 --batch-size 16 --optimizer sgd --lr 1e-2 "
+        "--loss focal "
         "--metric f1 --budget quick --only Mixup,EMA --only SAM --min-gain 0.1 --max-drop 0.2 --target-score 0.9 "
         "--require bytes<=5 --seed 3 --device cpu --workers 2 --on local"
     )
