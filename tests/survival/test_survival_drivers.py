@@ -30,7 +30,7 @@ def test_of_two_drivers_started_at_once_one_works(start):
     assert codes == [0, 1], [job.said() for job in both]
     again = start("job")
     assert again.finished() == 0
-    assert "already done" in again.said()
+    assert "run is done" in again.said()
     undisturbed = start("undisturbed")
     assert undisturbed.finished() == 0, undisturbed.said()
     assert outcome(again.root) == outcome(undisturbed.root)
