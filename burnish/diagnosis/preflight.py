@@ -114,7 +114,11 @@ def _check_classes(name: str, labels: np.ndarray, classes: int) -> None:
 
 def _check_forward(model: nn.Module, inputs: Tensor, data: Data) -> Finding:
     check_output(model, inputs, data.task)
-    check_output(model, inputs[:1], data.task)  # a squeeze() loses the batch of one that is served
+    try:
+        check_output(model, inputs[:1], data.task)  # a squeeze() loses the batch of one that is served
+    except UsageError:
+        _check_apart(model, inputs)  # the better explanation, where it is one
+        raise
     return FORWARD.clear(data.task.outputs, None, f"{len(inputs)} examples give outputs {data.task.outputs} wide.")
 
 

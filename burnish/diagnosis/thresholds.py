@@ -37,6 +37,7 @@ METRICS_APART = 0.05
 
 # R12 and R13 learning rate (tuning playbook; the spike is heuristic)
 SPIKE = 2.0  # training loss of an epoch against the lowest before it
+BLOWN = 10.0  # training loss of the last epoch against the loss of knowing nothing
 
 # R14 gradients at the start (heuristic)
 GRADIENT_RATIO = 1e-3

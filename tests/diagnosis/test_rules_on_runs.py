@@ -150,6 +150,10 @@ def test_divergence_and_spikes(make_data: Make, make_run: Make) -> None:
     assert rule_12_rate_too_high.check(Subject(data, runs=(make_run(0.9), diverged))).measured == 1
     spiky = make_run(0.9, curves=curve("accuracy", [0.9] * 3, [1.0] * 3, [1.0, 0.2, 0.7]))
     assert rule_12_rate_too_high.check(Subject(data, runs=(spiky,))).measured == pytest.approx(3.5)
+    curves = tuple({"epoch": i, "train_loss": loss} for i, loss in enumerate((5e28, 2e28)))
+    assert rule_12_rate_too_high.check(Subject(data, runs=(make_run(0.3, curves=curves),))).measured > 1e28
+    usual = tuple({"epoch": i, "train_loss": loss} for i, loss in enumerate((40.0, 3.0)))
+    assert rule_12_rate_too_high.check(Subject(data, runs=(make_run(0.3, curves=usual),))).state == "clear"
     assert rule_13_rate_too_low.check(Subject(data)).state == "cannot tell"
 
 

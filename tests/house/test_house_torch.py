@@ -67,8 +67,8 @@ def test_help_loads_nothing_heavy():
     [
         (["--help"], 0),
         (["--version"], 0),
-        (["status", "/nowhere"], 1),
-        (["report", "/nowhere"], 1),
+        (["status", "/nowhere"], 2),
+        (["report", "/nowhere"], 2),
         (["predict", "/nowhere", "x.png"], 2),
         (["bench", "/nowhere.onnx"], 2),
         (["run", "--epochs", "0"], 2),

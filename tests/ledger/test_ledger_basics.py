@@ -51,7 +51,7 @@ def test_tuples_and_lists_are_the_same_recipe(tmp_path):
 def test_a_directory_that_is_no_run_says_so(tmp_path):
     with pytest.raises(LedgerError, match="is it a run directory"):
         Ledger(tmp_path).recipe()
-    with pytest.raises(LedgerError, match="is it a run directory"):
+    with pytest.raises(LedgerError, match="has no result of run nothing"):
         Ledger(tmp_path).run("nothing")
     assert list(Ledger(tmp_path).runs()) == []
     assert Ledger(tmp_path).stage("pilot") is None

@@ -78,7 +78,7 @@ def test_train_command_and_comparison_of_directories(tmp_path) -> None:
     commands.train(replace(QUICK, techniques=(repr(BatchNorm()),)), seeds=2, out=tmp_path / "b")
     found = commands.compare_runs(tmp_path / "a", tmp_path / "b")
     assert found.pairs[0][0] == pytest.approx(runs[0].score)
-    with pytest.raises(UsageError, match="no finished runs"):
+    with pytest.raises(UsageError, match="is it a run directory"):
         commands.compare_runs(tmp_path / "a", tmp_path / "c")
 
 

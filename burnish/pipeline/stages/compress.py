@@ -132,17 +132,27 @@ def _files(work: Work, runs: dict[str, str]) -> tuple[dict[str, dict[str, Any]],
         try:
             quantized = quantize(path, small, calibration, modality=data.modality)
         except BurnishError as reason:
-            problems.append({"step": f"{name} int8", "reason": str(reason)})
+            problems.append({"step": int8_of(name), "reason": str(reason)})
             continue
-        files[f"{name} int8"] = files[name] | {"path": str(small.relative_to(work.root)), "quantized": quantized}
+        files[int8_of(name)] = files[name] | {"path": str(small.relative_to(work.root)), "quantized": quantized}
     return files, problems
+
+
+def int8_of(name: str) -> str:
+    """Name of the quantized form of a float step.
+
+    Example:
+        >>> int8_of("float"), int8_of("pruned 25%")
+        ('int8', 'pruned 25% int8')
+    """
+    return "int8" if name == "float" else f"{name} int8"
 
 
 def _known_files(work: Work, runs: dict[str, str]) -> tuple[dict[str, dict[str, Any]], list[dict[str, str]]]:
     """Files that the main job made of the same runs, and what failed there: a later search need not make them again."""
     stage = work.ledger.stage("compress") or {"files": {}, "skipped": []}
     same = [name for name, run_id in runs.items() if stage["files"].get(name, {}).get("run") == run_id]
-    found = {name: stage["files"].get(name) for float_name in same for name in (float_name, f"{float_name} int8")}
+    found = {name: stage["files"].get(name) for float_name in same for name in (float_name, int8_of(float_name))}
     files = {name: info for name, info in found.items() if info and (work.root / info["path"]).exists()}
     return files, [item for item in stage["skipped"] if item["step"] in found]
 
