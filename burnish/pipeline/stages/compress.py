@@ -24,7 +24,7 @@ __all__ = ["RATIOS", "choose_smallest", "compress", "example_batch", "ladder_of"
 Array = np.ndarray
 RATIOS = (0.25, 0.5)
 CALIBRATION_ROWS = 256
-SLOWER = 1.25  # a smaller file that is this much slower is no gain
+SLOWER, NOTICED = 1.25, 0.1  # a smaller file is no gain that is so many times, and so many milliseconds, slower
 
 
 def compress(work: Work) -> dict[str, Any]:
@@ -58,8 +58,15 @@ def _required(steps: list[CompressionStep], require: str | None) -> tuple[Compre
 
 def choose_smallest(steps: list[CompressionStep]) -> CompressionStep:
     """The accepted step with the fewest bytes; by bytes, since latencies differ from run to run."""
-    usable = [s for s in steps if s.accepted and (s.latency_ratio is None or s.latency_ratio <= SLOWER)]
+    usable = [s for s in steps if s.accepted and not _slower(s)]
     return min(usable or steps[:1], key=lambda s: s.bytes or 0)
+
+
+def _slower(step: CompressionStep) -> bool:
+    """Whether it is slower than the float model by a factor and by a time: microseconds must not decide what ships."""
+    if step.latency_ratio is None or step.latency_ratio <= SLOWER or step.latency_ms is None:
+        return False
+    return step.latency_ms.value * (1 - 1 / step.latency_ratio) > NOTICED
 
 
 def ladder_of(work: Work, ratios: tuple[float, ...], max_drop: float, *, stage: str) -> dict[str, Any]:
