@@ -97,7 +97,10 @@ def live(stream: TextIO) -> Iterator[Observer]:
                 progress.reset(line, total=event.get("total") or None, description=_stage_words(event), state="")
             elif event["event"] == "run":
                 state = f"{event['done']}/{event['total']} runs{_left(event)}{_score('best', event.get('best'))}"
-                progress.update(line, completed=event["done"], total=event["total"], state=state)
+                word = progress.tasks[0].description
+                if not word.startswith("stage"):  # commands without stages of the job
+                    word = event["stage"]
+                progress.update(line, completed=event["done"], total=event["total"], state=state, description=word)
             else:
                 for text in describe(event):
                     progress.console.print(text, markup=False, highlight=False)

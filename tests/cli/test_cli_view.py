@@ -118,6 +118,15 @@ def test_the_live_line_has_stage_count_time_left_and_best(monkeypatch):
     assert "1/4 runs, 1:05 left, best 0.75" in stream.getvalue()
 
 
+def test_the_live_line_names_the_runs_of_commands_without_stages(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "200")
+    stream = Terminal()
+    with live(stream) as observer:
+        observer(EVENTS[4] | {"stage": "compare"})
+    assert "compare" in stream.getvalue()
+
+
 def test_watching_picks_the_view(monkeypatch):
     stream = Terminal()
     monkeypatch.setattr(sys, "stdout", stream)
