@@ -17,7 +17,7 @@ def make_net(outputs: int) -> nn.Module:
     return nn.Sequential(nn.Flatten(), nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, outputs))
 
 
-base = bu.Plan(model=make_net, data=bu.load("digits", seed=0), epochs=15, batch_size=32)
+base = bu.Plan(model=make_net, data=bu.load("digits", seed=0), epochs=8, batch_size=32)
 recipe = bu.Recipe(budget="quick", only=("LabelSmoothing",))
 report = bu.run(recipe, plan=base, out="runs/small")  # run again, it gives the same result at once
 print(report["verdict"]["text"])

@@ -15,7 +15,7 @@ from burnish.techniques import CATALOGUE
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = typer.main.get_command(app).commands
-SMALL = {"epochs=20": "epochs=2", "range(5)": "range(2)", 'budget="20m"': 'budget="quick", only=("Mixup",)'}
+SMALL = {"epochs=20": "epochs=1", "range(5)": "range(2)", 'budget="20m"': 'budget="quick", only=("Mixup",)'}
 
 
 def blocks(language):
@@ -37,7 +37,7 @@ def photos(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     for name, rows in (("above", slice(0, 6)), ("below", slice(6, 12))):
         (tmp_path / "photos" / name).mkdir(parents=True)
-        for i in range(60):
+        for i in range(40):
             pixels = rng.integers(0, 120, (12, 12, 3))
             pixels[rows] += 100
             Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / "photos" / name / f"{i}.png")
