@@ -1,0 +1,106 @@
+"""What should be named, written down before any result was looked at.
+
+For each planted fault the findings that name it: R… is a rule, P… a bug check, words are a data check. A
+bug check may also stop the diagnosis with an error, which names the fault just as well. Findings that merely follow from the fault
+(a too high rate also fits the training rows badly) are not in its set.
+"""
+
+from dataclasses import dataclass
+
+__all__ = ["CALIBRATION", "EXPECTED", "TRUE_FINDINGS", "Expected"]
+
+# Thresholds were tuned on these data sets alone; the others are held out. Of each pair (images, texts, tables) it is
+# the one whose name has the smaller SHA-256.
+CALIBRATION = ("cifar10", "trec", "adult")
+
+CLASSES = ("digits", "cifar10", "trec", "sst2", "adult")
+IMAGES, TEXTS, TABLES = ("digits", "cifar10"), ("trec", "sst2"), ("adult", "kin8nm")
+ALL = (*CLASSES, "kin8nm")
+
+
+@dataclass(frozen=True)
+class Expected:
+    """The findings that name a fault, why, and the data sets it is planted in."""
+
+    names: tuple[str, ...]
+    why: str
+    data: tuple[str, ...]
+
+
+EXPECTED: dict[str, Expected] = {
+    "labels_flipped_5": Expected(("R11", "label errors"), "label noise", CLASSES),
+    "labels_flipped_20": Expected(("R11", "label errors"), "label noise", CLASSES),
+    "labels_flipped_40": Expected(("R11", "label errors"), "label noise", CLASSES),
+    "labels_shuffled": Expected(("R2", "R11"), "nothing is learned, or all labels are doubted", ALL),
+    "leak_in_column": Expected(("label leak",), "a column gives the answer away", TABLES),
+    "leak_in_token": Expected(("label leak",), "a token gives the answer away", TEXTS),
+    "duplicates_across_splits": Expected(("R3", "duplicates"), "copies on both sides of the split", ALL),
+    "class_cut_to_2_percent": Expected(("R9", "class imbalance"), "imbalance", CLASSES),
+    "rate_x30": Expected(("R12",), "rate too high", ALL),
+    "rate_/300": Expected(("R13",), "rate too low", ALL),
+    "sigmoid_stack": Expected(("R14",), "vanishing gradients", (*IMAGES, *TABLES)),
+    "dead_relus": Expected(("R15",), "dead units", (*IMAGES, *TABLES, "trec", "sst2")),
+    "batch_norm_batches_of_2": Expected(("R16",), "batch statistics of two examples", (*IMAGES, *TABLES)),
+    "network_too_small": Expected(("R5",), "underfitting", ("digits", "cifar10", "trec", "kin8nm")),
+    "network_too_large": Expected(("R20",), "over-parameterised", ALL),
+    "data_3_percent": Expected(("R8",), "too little data", ALL),
+    "inputs_not_normalized": Expected(("R1", "input scale"), "loss at the start, or the scale", (*IMAGES, *TABLES)),
+    "shift_to_validation": Expected(("R23", "shift"), "training and validation differ", ALL),
+    "metric_direction": Expected(("R2", "R10"), "learning makes it worse", ("digits", "trec", "adult", "kin8nm")),
+    "augmentation_changes_class": Expected(("R5", "augmentation"), "clean training rows are not fitted", ALL),
+    "layers_frozen": Expected(("P4", "R1"), "parameters that are not trained", ("digits", "cifar10", "trec", "kin8nm")),
+    "layers_detached": Expected(("P4", "R1"), "parameters without gradient", ("digits", "cifar10", "trec", "kin8nm")),
+    "softmax_twice": Expected(("R1", "outputs"), "probabilities where logits belong", CLASSES),
+    "loss_on_wrong_axis": Expected(("R1", "loss"), "the loss mixes examples", ("digits", "trec", "adult", "kin8nm")),
+    "dropout_in_evaluation": Expected(("P5",), "random in evaluation mode", ("digits", "trec", "adult")),
+    "batch_norm_in_evaluation": Expected(("P6", "R16"), "examples mixed in evaluation mode", ("digits", "adult")),
+}
+
+SMALL = "about 700 validation rows cannot show half a point on one split"
+OVERFIT = "1,500 training rows are learned by heart: training is far better than validation"
+LARGE = "a network of 10⁴ to 10⁵ weights on 1,500 rows has weights to spare; pruning half costs nothing"
+LITTLE = "1,500 of the 5,000 to 60,000 rows there are: more rows do bring more"
+FRAGILE = "no augmentation: noise and blur cost more than 15 points"
+CONFIDENT = "trained without regularization until training rows fit: overconfident"
+
+# Findings that are true of the healthy case, with the reason: no false alarms.
+TRUE_FINDINGS: dict[str, dict[str, str]] = {
+    "digits": {"R4": SMALL, "R20": LARGE},
+    "cifar10": {
+        "R4": SMALL,
+        "R6": OVERFIT,
+        "R8": LITTLE,
+        "R17": CONFIDENT,
+        "R20": LARGE,
+        "R18": FRAGILE,
+    },
+    "trec": {
+        "R4": SMALL,
+        "R6": OVERFIT,
+        "R8": LITTLE,
+        "R9": "one class of six has 1.2 % of the rows",
+        "class imbalance": "one class of six has 1.2 % of the rows",
+        "R10": "accuracy and macro F1 differ by the rare class",
+        "R17": CONFIDENT,
+        "R20": LARGE,
+    },
+    "sst2": {
+        "R3": "phrases of the same sentences: some validation phrases equal training phrases but for spaces",
+        "duplicates": "phrases of the same sentences lie inside one another",
+        "R2": "a bag of words is as good as a small network on 1,600 phrases",
+        "R4": SMALL,
+        "R6": OVERFIT,
+        "R8": LITTLE,
+        "R11": "a phrase cut out of a sentence keeps the sentence's label range: many are neutral in themselves",
+        "R17": CONFIDENT,
+        "R20": LARGE,
+    },
+    "adult": {
+        "R2": "a linear model on 1,600 rows is as good as a network",
+        "R4": SMALL,
+        "R5": "income is not determined by these columns: the error that remains is mostly noise",
+        "R20": LARGE,
+        "missing values": "workclass, occupation and native_country have missing values",
+    },
+    "kin8nm": {"R4": SMALL, "R8": LITTLE, "R20": LARGE},
+}

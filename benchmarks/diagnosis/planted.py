@@ -1,0 +1,108 @@
+"""Plants one fault at a time in healthy real cases and asks `burnish.diagnose` what is wrong; resumable.
+
+    python benchmarks/diagnosis/planted.py [--out runs/diagnosis] [--seeds 2] [--only rate_x30,digits] [--summary]
+
+A case is (data, fault, seed). Each is diagnosed as a user would, by `burnish.diagnose(plan)` on one core: bug checks,
+pilot runs, rules, data checks. One JSON file per case; `results.json` beside this file is put together from all of
+them. What counts as naming a fault, and what is true of the healthy cases, is in `expected.py`.
+"""
+
+import argparse
+import hashlib
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from expected import EXPECTED
+from faults import FAULTS
+from healthy import HEALTHY
+from summary import summarize
+
+import burnish as bu
+from burnish.errors import BurnishError
+from burnish.ledger import write_text
+from burnish.records import Finding, dumps
+
+HERE = Path(__file__).parent
+NONE = "none"
+
+
+def cases(seeds: int) -> list[tuple[str, str, int]]:
+    """All (fault, data, seed); the healthy ones first, with a seed more."""
+    healthy = [(NONE, data, seed) for seed in range(seeds + 1) for data in HEALTHY]
+    return healthy + [
+        (fault, data, seed) for seed in range(seeds) for fault, known in EXPECTED.items() for data in known.data
+    ]
+
+
+def diagnosed(fault: str, data: str, seed: int) -> dict[str, Any]:
+    """What the diagnosis says of one case, in its order."""
+    case = HEALTHY[data](seed)
+    if fault != NONE:
+        digest = hashlib.sha256(f"{fault} {data} {seed}".encode()).digest()
+        case = FAULTS[fault](case, np.random.default_rng(int.from_bytes(digest[:8], "big")))
+    start, stopped = time.process_time(), ""
+    findings: list[Finding] = []
+    try:
+        findings = bu.diagnose(case.build(seed))
+    except BurnishError as error:  # a bug that stops: its message is what the user reads
+        stopped = str(error)
+    return {
+        "fault": fault,
+        "data": data,
+        "seed": seed,
+        "seconds": time.process_time() - start,
+        "stopped": stopped,
+        "findings": [shown(f) for f in findings],
+    }
+
+
+def shown(finding: Finding) -> dict[str, Any]:
+    """What is kept of a finding."""
+    return {
+        "rule": finding.rule,
+        "title": finding.title,
+        "state": finding.state,
+        "measured": finding.measured,
+        "threshold": finding.threshold,
+        "evidence": finding.evidence[:300],
+        "seconds": finding.cost_seconds,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("runs/diagnosis"))
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument(
+        "--only", default="", help="faults or data sets, separated by commas; all of them have to match"
+    )
+    parser.add_argument("--summary", action="store_true", help="only put together what is there")
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    wanted = {name for name in asked.only.split(",") if name}
+    for fault, data, seed in cases(asked.seeds):
+        file = asked.out / f"{data}-{fault.replace('/', '_')}-{seed}.json"
+        if asked.summary or file.exists() or not wanted <= {fault, data}:
+            continue
+        asked.out.mkdir(parents=True, exist_ok=True)
+        try:
+            found = diagnosed(fault, data, seed)
+        except Exception:  # one broken case must not end the benchmark; it counts as missed
+            traceback.print_exc()
+            continue
+        write_text(file, dumps(found))
+        fires = [f["rule"] for f in found["findings"] if f["state"] == "fires"]
+        print(
+            f"{fault:28} {data:8} {seed} {found['seconds']:5.1f} s  {' '.join(fires) or found['stopped'][:60]}",
+            flush=True,
+        )
+    result = summarize(asked.out)
+    write_text(HERE / "results.json", dumps(result))
+
+
+if __name__ == "__main__":
+    main()
