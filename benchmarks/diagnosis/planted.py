@@ -77,9 +77,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("runs/diagnosis"))
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument(
-        "--only", default="", help="faults or data sets, separated by commas; all of them have to match"
-    )
+    parser.add_argument("--only", default="", help="a fault, a data set, or both, separated by a comma")
     parser.add_argument("--summary", action="store_true", help="only put together what is there")
     asked = parser.parse_args()
     torch.set_num_threads(1)
