@@ -2,35 +2,31 @@
 
 Which way is best depends on the network and on the processor: eight-bit weights saturate where a processor has no
 VNNI, convolutions want static ranges, recurrent layers and attention want dynamic ones. So each is converted, run
-with all graph optimizations on, and compared with the float model.
+with all graph optimizations on, and compared with the float model. Where even the best is too far from it, the
+layers that cause the error go back to float.
 
 Source: Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
 Inference", CVPR 2018, arXiv:1712.05877.
 """
 
-import contextlib
-import io
-import logging
-import platform
-import shutil
-import tempfile
-import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from burnish.compression.graph import pooled, tidy
-from burnish.errors import NotApplicable, UsageError
+from burnish.compression.conversion import WEIGHTED_OPERATORS, Layout, dynamic, prepared, saturates, static
+from burnish.compression.ranges import Histogram, Ranges, collect, ranges_of
+from burnish.compression.sensitivity import Sensitivity, fall_back, relative_error, sensitivities
+from burnish.errors import BurnishError, NotApplicable, UsageError
 from burnish.exporting.runtime import run, session
 from burnish.ledger.atomic import write_bytes
 
 if TYPE_CHECKING:
-    from onnxruntime.quantization import CalibrationDataReader
+    from onnx import ModelProto
 
-__all__ = ["Candidate", "QuantizeResult", "quantize", "saturates"]
+__all__ = ["Candidate", "QuantizeResult", "Way", "calibration_rows", "candidate", "histograms_of", "quantize", "ways"]
 
 Array = np.ndarray
 CALIBRATION_ROWS = 256
@@ -38,9 +34,24 @@ CALIBRATION_BATCH = 32
 CLOSE = 0.1  # relative error up to which size decides; whether the metric suffers is judged afterwards
 SLACK = 1.5  # candidates up to this times the smallest error are as good
 SAME_SIZE = 1.1
-DYNAMIC_OPERATORS = ["MatMul", "Gemm", "LSTM", "Gather"]  # a dynamic convolution is slower than a float one
-WEIGHTED_OPERATORS = ["Conv", "Gemm", "MatMul"]
-DOTS = ("avx512_vnni", "avx_vnni", "amx_int8")
+AGREEMENT = 0.98  # below it layers go back to float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """One way to quantize.
+
+    Attributes:
+        kind: Its name.
+        layout: What becomes int8; None for dynamic ranges.
+        method: How static ranges are chosen, one of `ranges.METHODS`.
+        reduced: Seven-bit weights, where the ranges are dynamic.
+    """
+
+    kind: str
+    layout: Layout | None = None
+    method: str = "minmax"
+    reduced: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,11 +59,15 @@ class Candidate:
     """One way to quantize, measured against the float model.
 
     Attributes:
-        kind: `static`, `static 7-bit`, `static unsigned`, `static weights` (only operators that have weights) or
-            `dynamic` (ranges of the rows of each call, so an output depends a little on the batch it is in).
+        kind: `static` (all operators), `static weights` (only those that have weights), each also with ranges by
+            `percentile` or `squared error`; `static 7-bit`, `static unsigned`; `dynamic` (ranges of the rows of each
+            call, so an output depends a little on the batch it is in); `... with N float layers`.
         bytes: Size of the file.
         relative_error: Root mean square of the difference to the float outputs, relative to their spread.
         agreement: Share of examples with the same largest output; for one output, within a tenth of the spread.
+        kernel_error: How far the optimized session is from the same file computed node by node, relative to the
+            spread: large where products overflow in this processor's kernels.
+        float_layers: Layers that stay float because int8 costs too much there.
         error: Why it could not be made; then the numbers say nothing.
     """
 
@@ -60,6 +75,8 @@ class Candidate:
     bytes: int = 0
     relative_error: float = float("nan")
     agreement: float = 0.0
+    kernel_error: float = 0.0
+    float_layers: tuple[str, ...] = ()
     error: str = ""
 
 
@@ -75,6 +92,9 @@ class QuantizeResult:
         agreement: Share of examples with the float model's answer.
         relative_error: Difference to the float outputs, relative to their spread.
         candidates: All that was tried.
+        kernel_error: Difference between the optimized session and the file computed node by node.
+        float_layers: Layers that stayed float.
+        sensitivity: Layers by the error they cause alone, the worst first; empty where none had to be looked at.
     """
 
     path: str
@@ -84,6 +104,12 @@ class QuantizeResult:
     agreement: float
     relative_error: float
     candidates: tuple[Candidate, ...]
+    kernel_error: float = 0.0
+    float_layers: tuple[str, ...] = ()
+    sensitivity: tuple[Sensitivity, ...] = field(default=())
+
+
+Made = tuple[Candidate, bytes]
 
 
 def quantize(
@@ -93,6 +119,8 @@ def quantize(
     *,
     modality: str,
     evaluation: Array | None = None,
+    kinds: Sequence[str] | None = None,
+    agreement: float = AGREEMENT,
 ) -> QuantizeResult:
     """Write the best int8 version of a float ONNX model to `out_path`.
 
@@ -105,24 +133,31 @@ def quantize(
         calibration: Network inputs of training rows; at most 256, evenly spaced, fix the ranges.
         modality: `image`, `text`, `table` or `series`: decides which candidates make sense.
         evaluation: Network inputs the candidates are compared on; the calibration rows by default.
+        kinds: Only these candidates are tried; all that make sense without.
+        agreement: Share of rows that must keep the float model's answer; where the best candidate falls short, the
+            layers that cause most error go back to float until it does not. 0 keeps all int8.
 
     Raises:
         UsageError: there are no calibration rows, or the model cannot be loaded.
         NotApplicable: no way of quantizing it works; the message says why.
     """
-    if not len(calibration):
-        raise UsageError("quantization needs network inputs to calibrate on, got none")
-    rows = calibration[np.unique(np.linspace(0, len(calibration) - 1, CALIBRATION_ROWS).astype(int))]
+    rows = calibration_rows(calibration)
     judged = rows if evaluation is None else evaluation
     reference = run(onnx_path, judged)
-    tried: list[tuple[Candidate, Path]] = []
-    with tempfile.TemporaryDirectory() as folder:
-        ready = _prepared(Path(onnx_path), Path(folder))
-        for kind, convert in _ways(modality).items():
-            target = Path(folder) / f"{len(tried)}.onnx"
-            tried.append((_candidate(kind, convert, ready, target, rows, judged, reference), target))
-        best, source = _chosen(tried)
-        write_bytes(Path(out_path), source.read_bytes())
+    model = prepared(onnx_path)
+    histograms = histograms_of(model, rows)
+    tried = [
+        candidate(way, model, histograms, judged, reference)
+        for way in ways(modality)
+        if kinds is None or way.kind in kinds
+    ]
+    best, content = _chosen(tried)
+    ranked: tuple[Sensitivity, ...] = ()
+    if best.agreement < agreement:
+        mixed, ranked = _mixed(model, histograms, modality, tried, rows, judged, reference, agreement)
+        tried += mixed
+        best, content = next((item for item in mixed if not item[0].error), (best, content))
+    write_bytes(Path(out_path), content)
     return QuantizeResult(
         path=str(out_path),
         kind=best.kind,
@@ -130,155 +165,152 @@ def quantize(
         float_bytes=Path(onnx_path).stat().st_size,
         agreement=best.agreement,
         relative_error=best.relative_error,
-        candidates=tuple(candidate for candidate, _ in tried),
+        candidates=tuple(item for item, _ in tried),
+        kernel_error=best.kernel_error,
+        float_layers=best.float_layers,
+        sensitivity=ranked,
     )
 
 
-def saturates() -> bool:
-    """Whether products of eight-bit numbers overflow sixteen bits on this processor: x86 without VNNI."""
-    if platform.machine().lower() not in ("x86_64", "amd64", "i386", "i686"):
-        return False
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return True  # cannot tell: seven-bit weights are right everywhere
-    return not any(name in flags for name in DOTS)
+def calibration_rows(calibration: Array) -> Array:
+    """At most 256 of the rows, evenly spaced.
+
+    Raises:
+        UsageError: there are none.
+    """
+    if not len(calibration):
+        raise UsageError("quantization needs network inputs to calibrate on, got none")
+    return calibration[np.unique(np.linspace(0, len(calibration) - 1, CALIBRATION_ROWS).astype(int))]
 
 
-# -- ways -----------------------------------------------------------------------------------------
-
-Way = Callable[[Path, Path, Array], None]
-
-
-def _ways(modality: str) -> dict[str, Way]:
-    """Conversions `(float model, file to write, calibration rows)` by kind."""
+def ways(modality: str) -> tuple[Way, ...]:
+    """The ways that make sense for data of `modality` on this processor."""
     narrow = saturates()
-
-    def static(*, reduced: bool = narrow, unsigned: bool = False, operators: list[str] | None = None) -> Way:
-        return lambda source, target, rows: _static(source, target, rows, reduced, unsigned, operators)
-
-    ways = {"static": static(), "static weights": static(operators=WEIGHTED_OPERATORS)}
+    all_operators, weights = Layout(reduced=narrow), Layout(reduced=narrow, operators=WEIGHTED_OPERATORS)
+    found = [
+        Way(kind=name if method == "minmax" else f"{name}, {method}", layout=layout, method=method)
+        for name, layout in (("static", all_operators), ("static weights", weights))
+        for method in ("minmax", "percentile", "squared error")
+    ]
     if not narrow:
-        ways["static 7-bit"] = static(reduced=True)
-    ways["static unsigned"] = static(reduced=False, unsigned=True)
+        found.append(Way(kind="static 7-bit", layout=Layout(reduced=True)))
+    found.append(Way(kind="static unsigned", layout=Layout(unsigned=True)))
     if modality != "image":
-        ways["dynamic"] = lambda source, target, rows: _dynamic(source, target, narrow)
-    return ways
+        found.append(Way(kind="dynamic", reduced=narrow))
+    return tuple(found)
 
 
-def _static(
-    source: Path, target: Path, rows: Array, reduced: bool, unsigned: bool, operators: list[str] | None
-) -> None:
-    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
+def candidate(
+    way: Way,
+    model: "ModelProto",
+    histograms: "dict[str, Histogram] | Exception",
+    judged: Array,
+    reference: Array,
+    *,
+    learned: Ranges | None = None,
+) -> Made:
+    """The model converted one way and compared with the float outputs; with the content of its file.
 
-    quantize_static(
-        str(source),
-        str(target),
-        _reader(source, rows),
-        quant_format=QuantFormat.QDQ,
-        op_types_to_quantize=operators,
-        per_channel=True,
-        reduce_range=reduced,
-        activation_type=QuantType.QUInt8,
-        weight_type=QuantType.QUInt8 if unsigned else QuantType.QInt8,
-        calibrate_method=CalibrationMethod.MinMax,
-        extra_options={"MatMulConstBOnly": True},
-    )
-
-
-def _dynamic(source: Path, target: Path, reduced: bool) -> None:
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
-    quantize_dynamic(
-        str(source),
-        str(target),
-        op_types_to_quantize=DYNAMIC_OPERATORS,
-        per_channel=True,
-        reduce_range=reduced,
-        weight_type=QuantType.QInt8,
-        extra_options={"MatMulConstBOnly": True},
-    )
-
-
-def _reader(source: Path, rows: Array) -> "CalibrationDataReader":
-    from onnxruntime.quantization import CalibrationDataReader
-
-    name = session(source).get_inputs()[0].name
-    feeds = ({name: rows[i : i + CALIBRATION_BATCH]} for i in range(0, len(rows), CALIBRATION_BATCH))
-
-    class Reader(CalibrationDataReader):
-        def get_next(self) -> Any:
-            return next(feeds, None)
-
-    return Reader()
-
-
-def _prepared(source: Path, folder: Path) -> Path:
-    """The model with constants folded (recurrent weights become plain) and means that int8 kernels know."""
-    import onnx
-    from onnxruntime.quantization.shape_inference import quant_pre_process
-
-    ready = folder / "ready.onnx"
+    Args:
+        way: How.
+        model: The float model, as `prepared` gives it.
+        histograms: Its activations on the calibration rows, or why there are none.
+        judged: Network inputs it is compared on.
+        reference: The float model's outputs for them.
+        learned: Ranges that replace those of the histograms.
+    """
     try:
-        with _silence():
-            quant_pre_process(str(source), str(ready), skip_symbolic_shape=True)
-            onnx.save(pooled(onnx.load(str(ready))), str(ready))
-            session(ready)
-    except Exception:  # preparation only helps; the model as it is can be quantized too
-        shutil.copy(source, ready)
-    return ready
+        if way.layout is None:
+            converted = dynamic(model, reduced=way.reduced)
+        elif isinstance(histograms, Exception):
+            raise histograms
+        else:
+            converted = static(model, ranges_of(histograms, way.method) | (learned or {}), way.layout)
+        return _measured(way.kind, converted, judged, reference)
+    except Exception as error:  # converters raise whatever an operator they do not expect leads to
+        return Candidate(kind=way.kind, error=f"{type(error).__name__}: {error}".splitlines()[0]), b""
+
+
+def histograms_of(model: "ModelProto", rows: Array) -> "dict[str, Histogram] | Exception":
+    """The activations of the prepared `model` on the calibration rows, or why they have no ranges."""
+    try:
+        return collect(model, (rows[i : i + CALIBRATION_BATCH] for i in range(0, len(rows), CALIBRATION_BATCH)))
+    except BurnishError as error:  # dynamic ranges may still work
+        return error
 
 
 # -- judging --------------------------------------------------------------------------------------
 
 
-def _candidate(
-    kind: str, convert: Way, source: Path, target: Path, rows: Array, judged: Array, reference: Array
-) -> Candidate:
-    import onnx
-
-    try:
-        with _silence():
-            convert(source, target, rows)
-            target.write_bytes(tidy(onnx.load(str(target))).SerializeToString(deterministic=True))
-        outputs = run(target, judged)
-    except Exception as error:  # converters raise whatever an operator they do not expect leads to
-        return Candidate(kind=kind, error=f"{type(error).__name__}: {error}".splitlines()[0])
+def _measured(
+    kind: str, converted: "ModelProto", judged: Array, reference: Array, float_layers: tuple[str, ...] = ()
+) -> Made:
+    content = converted.SerializeToString(deterministic=True)
+    outputs = run(content, judged)
     if not np.isfinite(outputs).all():
-        return Candidate(kind=kind, error="its outputs are not finite")
-    exact = reference.astype(np.float64)  # squares of a collapsed network's outputs overflow float32
-    spread = max(float(np.sqrt(((exact - exact.mean(0)) ** 2).mean())), 1e-12)
-    distance = outputs - exact
-    same = outputs.argmax(1) == reference.argmax(1) if reference.shape[1] > 1 else np.abs(distance) < spread / 10
+        return Candidate(kind=kind, error="its outputs are not finite"), b""
+    plain = run(session(content, optimized=False), judged)
     return Candidate(
         kind=kind,
-        bytes=target.stat().st_size,
-        relative_error=float(np.sqrt((distance**2).mean())) / spread,
-        agreement=float(same.mean()),
-    )
+        bytes=len(content),
+        relative_error=relative_error(outputs, reference),
+        agreement=_agreement(outputs, reference),
+        kernel_error=relative_error(outputs, plain),
+        float_layers=float_layers,
+    ), content
 
 
-def _chosen(tried: list[tuple[Candidate, Path]]) -> tuple[Candidate, Path]:
+def _agreement(outputs: Array, reference: Array) -> float:
+    """Share of rows with the same answer."""
+    if reference.shape[1] > 1:
+        return float((outputs.argmax(1) == reference.argmax(1)).mean())
+    exact = reference.astype(np.float64)
+    spread = max(float(np.sqrt(((exact - exact.mean(0)) ** 2).mean())), 1e-12)
+    return float((np.abs(outputs - exact) < spread / 10).mean())
+
+
+def _chosen(tried: Sequence[Made]) -> Made:
     """Of those that are close enough to the float model, the smallest; of equally small ones, the closest."""
     made = [item for item in tried if not item[0].error]
     if not made:
-        reasons = "; ".join(f"{candidate.kind}: {candidate.error}" for candidate, _ in tried)
-        raise NotApplicable(f"the model cannot be quantized: {reasons}")
-    limit = max(CLOSE, SLACK * min(candidate.relative_error for candidate, _ in made))
+        reasons = "; ".join(f"{found.kind}: {found.error}" for found, _ in tried)
+        raise NotApplicable(f"the model cannot be quantized: {reasons or 'no candidate was asked for'}")
+    limit = max(CLOSE, SLACK * min(found.relative_error for found, _ in made))
     close = [item for item in made if item[0].relative_error <= limit]
-    smallest = min(candidate.bytes for candidate, _ in close)
+    smallest = min(found.bytes for found, _ in close)
     small = [item for item in close if item[0].bytes <= SAME_SIZE * smallest]
     return min(small, key=lambda item: item[0].relative_error)
 
 
-@contextlib.contextmanager
-def _silence() -> Iterator[None]:
-    """No log lines and prints of the converter: what it has to say shows in the comparison."""
-    before = logging.root.manager.disable
-    logging.disable(logging.ERROR)
+def _mixed(
+    model: "ModelProto",
+    histograms: "dict[str, Histogram] | Exception",
+    modality: str,
+    tried: Sequence[Made],
+    rows: Array,
+    judged: Array,
+    reference: Array,
+    agreement: float,
+) -> tuple[list[Made], tuple[Sensitivity, ...]]:
+    """The closest static candidate with its worst layers float, and what each layer costs."""
+    found = sorted((made.relative_error, made.kind) for made, _ in tried if not made.error and made.kind != "dynamic")
+    if not found or isinstance(histograms, Exception):
+        return [], ()
+    way = next(way for way in ways(modality) if way.kind == found[0][1])
+    assert way.layout is not None
+    ranges = ranges_of(histograms, way.method)
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
+        ranked = sensitivities(model, ranges, way.layout, rows)
+        mixed = fall_back(
+            model,
+            ranges,
+            way.layout,
+            ranked,
+            lambda trial: _agreement(run(trial.SerializeToString(), judged), reference) >= agreement,
+        )
+    except Exception as error:  # as for any candidate
+        return [(Candidate(kind=f"{way.kind} with float layers", error=str(error).splitlines()[0]), b"")], ()
+    if mixed is None:
+        return [], ranked
+    kind = f"{way.kind} with {len(mixed[1])} float layer{'s' * (len(mixed[1]) > 1)}"
+    return [_measured(kind, mixed[0], judged, reference, mixed[1])], ranked

@@ -72,6 +72,7 @@ def export_onnx(
     if not len(example):
         raise UsageError("the example to export with has no rows; give at least one network input")
     network = copy.deepcopy(model).cpu().eval()
+    network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # or strides enter the graph
     rows = example.detach().cpu().contiguous()
     proto, exporter = _converted(network, rows, opset)
     _strip(proto)

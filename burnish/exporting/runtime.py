@@ -16,12 +16,13 @@ Array = np.ndarray
 TYPES = {"tensor(float)": np.float32, "tensor(int64)": np.int64}
 
 
-def session(model: "Path | str | bytes", *, threads: int = 1) -> "InferenceSession":
+def session(model: "Path | str | bytes", *, threads: int = 1, optimized: bool = True) -> "InferenceSession":
     """A session on the CPU with a fixed number of threads and all graph optimizations, as a model is served.
 
     Args:
         model: File, or content, of an ONNX model.
         threads: Threads inside one operator.
+        optimized: False computes node by node as the file says, which shows what the fused kernels change.
 
     Raises:
         UsageError: there is no such file, or it is no ONNX model that this runtime can load.
@@ -34,6 +35,8 @@ def session(model: "Path | str | bytes", *, threads: int = 1) -> "InferenceSessi
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    if not optimized:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
         content = model if isinstance(model, bytes) else str(model)
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

@@ -5,9 +5,11 @@ import torch
 from onnx import TensorProto, helper
 from torch import nn
 
+from burnish.compression.conversion import Layout, prepared, saturates
 from burnish.compression.graph import pooled
-from burnish.compression.quantize import quantize, saturates
-from burnish.errors import UsageError
+from burnish.compression.quantize import Way, candidate, quantize, ways
+from burnish.compression.ranges import collect
+from burnish.errors import NotApplicable, UsageError
 from burnish.exporting.onnx import export_onnx
 from burnish.exporting.runtime import run
 
@@ -125,14 +127,39 @@ def test_image_means_become_pooling(keeps, axes, tmp_path):
 
 
 def test_saturation_follows_the_processor(monkeypatch):
-    import burnish.compression.quantize as module
+    import burnish.compression.conversion as module
 
+    kinds = lambda: {way.kind for way in ways("image")}  # noqa: E731
     monkeypatch.setattr(module.platform, "machine", lambda: "arm64")
     assert saturates() is False
     monkeypatch.setattr(module.platform, "machine", lambda: "x86_64")
     monkeypatch.setattr(module.Path, "read_text", lambda *_, **__: "flags : sse avx2")
     assert saturates() is True
-    assert "static 7-bit" not in module._ways("image")
+    assert "static 7-bit" not in kinds()
+    assert all(way.layout.reduced or way.layout.unsigned for way in ways("image"))
     monkeypatch.setattr(module.Path, "read_text", lambda *_, **__: "flags : avx2 avx512_vnni")
     assert saturates() is False
-    assert "static 7-bit" in module._ways("image")
+    assert "static 7-bit" in kinds()
+
+
+@pytest.mark.skipif(not saturates(), reason="this processor has dot products of int8 that do not overflow")
+def test_the_saturation_of_full_eight_bit_weights_is_seen(exported):
+    folder, rows = exported
+    model, inputs = prepared(folder / "image.onnx"), rows["image"]
+    ranges = collect(model, iter([inputs]))
+    reference = run(folder / "image.onnx", inputs)
+    errors = {
+        reduced: candidate(Way(kind="x", layout=Layout(reduced=reduced)), model, ranges, inputs, reference)[0]
+        for reduced in (True, False)
+    }
+    assert errors[False].kernel_error > 5 * errors[True].kernel_error
+
+
+def test_only_what_was_asked_for_is_tried(exported, tmp_path):
+    folder, rows = exported
+    result = quantize(
+        folder / "table.onnx", tmp_path / "q", rows["table"], modality="table", kinds=("static unsigned",)
+    )
+    assert [c.kind for c in result.candidates] == ["static unsigned"]
+    with pytest.raises(NotApplicable, match="no candidate"):
+        quantize(folder / "table.onnx", tmp_path / "r", rows["table"], modality="table", kinds=("four bits",))
