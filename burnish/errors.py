@@ -53,6 +53,14 @@ class NoRunError(LedgerError, UsageError):
 
 
 class RequirementNotMet(BurnishError):
-    """No candidate meets the size, latency or accuracy that was asked for. Exit code 3."""
+    """No candidate meets the size, latency or accuracy that was asked for. Exit code 3.
+
+    Attributes:
+        result: What was found all the same, with the frontier; None where the search had not begun.
+    """
 
     exit_code = 3
+
+    def __init__(self, message: str, result: dict[str, object] | None = None) -> None:
+        super().__init__(message)
+        self.result = result

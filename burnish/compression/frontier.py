@@ -31,15 +31,19 @@ class Requirement:
 
     def met(self, step: CompressionStep) -> bool:
         """Whether `step` has the quantity and it is within the limit."""
-        value = _quantity(step, self.quantity)
-        return value is not None and COMPARE[self.sign](value, self.limit)
+        return self.excess(step) == 0
 
     def excess(self, step: CompressionStep) -> float:
         """By which share of the limit `step` misses it; 0 when it is met."""
-        value = _quantity(step, self.quantity)
+        return self.excess_of(_quantity(step, self.quantity))
+
+    def excess_of(self, value: float | None) -> float:
+        """By which share of the limit `value` misses it; 0 when it is met, infinite for what was not measured."""
         if value is None:
             return float("inf")
-        return 0.0 if self.met(step) else abs(value - self.limit) / max(abs(self.limit), 1e-12)
+        if COMPARE[self.sign](value, self.limit):
+            return 0.0
+        return max(abs(value - self.limit) / max(abs(self.limit), 1e-12), 1e-12)  # `<` is missed at the limit itself
 
     def __str__(self) -> str:
         return f"{self.quantity}{self.sign}{self.limit:.12g}"

@@ -83,9 +83,9 @@ class ModelPackage:
         return cls(**known | parts)
 
 
-def write_package(directory: Path, package: ModelPackage) -> Path:
-    """Write `model.json` into `directory`, whole or not at all; returns its path."""
-    path = Path(directory) / "model.json"
+def write_package(directory: Path, package: ModelPackage, *, name: str = "model.json") -> Path:
+    """Write `package` into `directory` as `name`, whole or not at all; returns its path."""
+    path = Path(directory) / name
     write_text(path, dumps(package.to_json()))
     return path
 

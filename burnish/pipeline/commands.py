@@ -230,35 +230,46 @@ def compress(
     *,
     require: str | None = None,
     max_drop: float = 0.01,
+    budget: str | None = None,
     plan: "Plan | None" = None,
     observer: Observer | None = None,
 ) -> dict[str, Any]:
-    """Search the finished run in directory `run` for the smallest model within `max_drop` that meets `require`.
+    """Search the finished run in directory `run` for the fastest model within `max_drop` that meets `require`.
 
     Args:
-        run: The run directory; the chosen file is written to compressed.onnx in it.
+        run: The run directory; the chosen file is written to compressed.onnx in it, and the report is written again.
         require: Size and latency wanted, such as `latency_ms<=2, bytes<=500_000`.
         max_drop: Largest loss a step may cost, as a fraction.
+        budget: Time the trainings may take, such as `10m`.
         plan: The plan the run was started with, where that was done from Python.
         observer: Told what happens.
 
     Raises:
-        RequirementNotMet: nothing does; the message names the nearest miss.
+        RequirementNotMet: nothing does; the message names the nearest miss, and `result` holds the frontier.
         UsageError: the directory holds no finished run, or the plan it was started with is missing.
     """
     from burnish.pipeline.requirement import compress_to
     from burnish.pipeline.work import HANDED, opened
+    from burnish.reporting import write_report
+    from burnish.studies.budget import Budget
 
     root = Path(run)
     Recipe(require=require, max_drop=max_drop)  # refuses what cannot be read before anything is spent
+    seconds = Budget.parse(budget).seconds if budget else None
+    if budget and seconds is None:
+        raise UsageError(f"compress takes a time as its budget, such as 10m, got {budget!r}")
     recipe, handed = recorded_recipe(root), Ledger(root).recipe().get(HANDED)
     if plan is None and handed is not None:
         raise UsageError(
             f"{root} was started from Python with a plan for {handed}, which no flag describes; compress it there: "
             f"bu.compress({str(root)!r}, plan=plan)"
         )
-    with opened(recipe, root, observer or _silent, plan=plan) as work:
-        return compress_to(work, require, max_drop)
+    try:
+        with opened(recipe, root, observer or _silent, plan=plan) as work:
+            return compress_to(work, require, max_drop, seconds=seconds)
+    finally:
+        if Ledger(root).stage("search") is not None:
+            write_report(root)
 
 
 def export(run: Path | str, path: Path | str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""One pruning run: cut the winner, fine-tune it with the winner as teacher, measure it from its saved weights."""
+"""One run of a smaller network: cut the winner, train what is left with the winner as teacher, measure it from disk."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -26,9 +26,11 @@ __all__ = ["pruned_run", "trained_network"]
 
 
 def pruned_run(plan: Plan, ledger: Ledger, payload: dict[str, Any], *, device: str) -> Run:
-    """Carry out the pruning run `payload`: `parent` (a run with weights), `ratio`, `epochs` of fine-tuning.
+    """Carry out the run `payload`: `parent` (a run with weights), `ratio`, `scope`, `criterion` and `epochs`.
 
-    Where nothing can be cut the run ends with status `not applicable` and the reason.
+    Of kind `prune` it goes on from the weights that are left; of kind `scratch` the same shape starts from a fresh
+    initialization, which is often as good (Liu et al. 2019, arXiv:1810.05270). Where nothing can be cut the run ends
+    with status `not applicable` and the reason.
     """
     plan = plan_from_base(plan, payload["base"], payload["techniques"])
     with ledger.filling(payload["id"]) as directory:
@@ -42,7 +44,14 @@ def _pruned(plan: Plan, ledger: Ledger, payload: dict[str, Any], directory: Path
 
     teacher = trained_network(plan, ledger, payload["parent"])
     try:
-        pruned = prune(teacher, probe_inputs(plan.data), payload["ratio"])
+        pruned = prune(
+            teacher,
+            probe_inputs(plan.data),
+            payload["ratio"],
+            criterion=payload["criterion"],
+            global_=payload["scope"] == "global",
+        )
+        start = pruned.model if payload["kind"] == "prune" else _fresh(plan, pruned, payload["seed"])
     except NotApplicable as reason:
         return replace(record(plan, payload, _nothing()), status="not applicable", error=str(reason))
     shorter = fine_tuning(plan, payload["epochs"])
@@ -51,7 +60,7 @@ def _pruned(plan: Plan, ledger: Ledger, payload: dict[str, Any], directory: Path
     fitted = fit(
         shorter,
         seed=payload["seed"],
-        model=pruned.model,
+        model=start,
         device=device,
         objective=distilled(loss, teacher, kind=plan.data.task.kind),
     )
@@ -63,6 +72,13 @@ def _pruned(plan: Plan, ledger: Ledger, payload: dict[str, Any], directory: Path
     if fitted.status == "done":
         run = measured(run, shorter, plan.data, load_weights(fresh, saved), fitted, directory, device)
     return run
+
+
+def _fresh(plan: Plan, pruned: Pruned, seed: int) -> nn.Module:
+    """The shape of `pruned` with the weights of a new network."""
+    if plan.source.trained:
+        raise NotApplicable("the network came with its weights: there is no initialization to start from again")
+    return rebuild_pruned(plan.build(seed), pruned.history)
 
 
 def trained_network(plan: Plan, ledger: Ledger, run_id: str) -> nn.Module:

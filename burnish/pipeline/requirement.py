@@ -1,23 +1,41 @@
 """Compress a finished run to a requirement: `latency_ms<=2, bytes<=500_000`."""
 
-import shutil
 from typing import Any
 
 from burnish.compression.frontier import choose, parse_requirements
+from burnish.compression.search import Trial
+from burnish.data.data import Split
 from burnish.errors import RequirementNotMet, UsageError
-from burnish.pipeline.stages.compress import ladder_of
+from burnish.evaluation.paired import paired_examples
+from burnish.evaluation.quality import quality
+from burnish.exporting.package import ModelPackage, write_package
+from burnish.exporting.runtime import run as run_onnx
+from burnish.exporting.safetensors import save_weights
+from burnish.ledger import write_bytes
+from burnish.pipeline.deployed import layer_table, winner_plan
+from burnish.pipeline.pruning import trained_network
+from burnish.pipeline.searching import search
+from burnish.pipeline.stages.compress import compression_report
 from burnish.pipeline.work import Work
-from burnish.records import CompressionStep, from_json
+from burnish.records import CompressionStep, from_json, to_json
 
 __all__ = ["compress_to"]
 
-RATIOS = (0.25, 0.5, 0.7, 0.85)
+LADDER = (*(Trial(ratio=ratio) for ratio in (0.25, 0.5, 0.7, 0.85)), Trial(kind="scratch", ratio=0.5))
+Json = dict[str, Any]
 
 
-def compress_to(work: Work, require: str | None, max_drop: float) -> dict[str, Any]:
-    """Extend the ladder to stronger pruning and pick what meets `require` within `max_drop`.
+def compress_to(work: Work, require: str | None, max_drop: float, *, seconds: float | None = None) -> Json:
+    """Search for what meets `require` within `max_drop`, put it in place, and measure it once on the test set.
 
-    The chosen file is written to compressed.onnx in the run directory.
+    The chosen network is written to compressed.onnx, its weights and description beside it; what was found becomes
+    part of the run's report, also when nothing meets the requirement.
+
+    Args:
+        work: A finished job.
+        require: Limits; without any the fastest accepted network is chosen.
+        max_drop: Largest loss a step may cost.
+        seconds: Train no more than fits in about this long.
 
     Raises:
         RequirementNotMet: nothing does; the message names the nearest miss and by how much.
@@ -26,14 +44,75 @@ def compress_to(work: Work, require: str | None, max_drop: float) -> dict[str, A
     requirements = parse_requirements(require)
     if work.ledger.stage("export") is None:
         raise UsageError(f"{work.root} is not finished; run `burnish run --out {work.root}` to the end first")
-    found = ladder_of(work, RATIOS, max_drop, stage="compress")
+    found = search(work, require, max_drop, stage="search", ladder=LADDER, seconds=seconds)
+    report = compression_report(found, max_drop)
     steps = [from_json(CompressionStep, s) for s in found["steps"]]
     try:
         chosen = choose(steps, requirements)
     except RequirementNotMet as miss:
-        raise RequirementNotMet(f"{miss}{_rejected(steps, requirements)}") from None
-    shutil.copyfile(work.root / found["files"][chosen.step]["path"], work.root / "compressed.onnx")
-    return found | {"chosen": chosen.step, "path": str(work.root / "compressed.onnx"), "require": require or ""}
+        message = f"{miss}{_rejected(steps, requirements)}" + (f"; {found['note']}" if found["note"] else "")
+        report["requirement"] = {"text": require, "met": False, "message": message}
+        work.ledger.put_stage("search", {"report": report})
+        raise RequirementNotMet(message, result=found | {"chosen": None, "require": require}) from None
+    _put_in_place(work, found["files"][chosen.step])
+    report["requirement"] = {"text": require, "met": True, "message": ""} if require else {"skipped": "none was given"}
+    report["layers"] = layer_table(work, found["files"], chosen.step)
+    report["compressed"] = {
+        "step": chosen.step,
+        "path": "compressed.onnx",
+        "test": _tested(work, require, found, chosen),
+    }
+    work.ledger.put_stage("search", {"report": to_json(report)})
+    return found | {
+        "chosen": chosen.step,
+        "path": str(work.root / "compressed.onnx"),
+        "require": require or "",
+        "test": report["compressed"]["test"],
+    }
+
+
+def _put_in_place(work: Work, file: Json) -> None:
+    """compressed.onnx, its float weights, and a description that rebuilds and feeds it."""
+    plan, run = winner_plan(work), work.ledger.run(file["run"])
+    write_bytes(work.root / "compressed.onnx", (work.root / file["path"]).read_bytes())
+    save_weights(trained_network(plan, work.ledger, run.id), work.root / "compressed.safetensors")
+    package = ModelPackage(
+        task=work.data.task,
+        preparation=work.data.preparation,
+        source=work.plan.source.to_json(),
+        techniques=tuple(work.stage("finish")["techniques"]),
+        plan_key=run.plan_key,
+        pruned=run.detail.get("history"),
+    )
+    write_package(work.root, package, name="compressed.json")
+
+
+def _tested(work: Work, require: str | None, found: Json, chosen: CompressionStep) -> Json:
+    """The chosen file and the one it came from on the sealed test set: the last thing that is done."""
+    data, task = work.data, work.data.task
+    if data.test is None:
+        return {"skipped": "the data have no test set"}
+    reason = f"final measurement of a network compressed to {require or 'no requirement'}"
+    openings = work.ledger.record_opening(reason, data.fingerprint)
+    split = data.open_test(reason)
+    work.note(f"the test set is opened: {len(split)} examples, opening {openings}")
+    paths = [found["files"][name]["path"] for name in ("float", chosen.step)]
+    before, after = (_predictions(work, path, split) for path in paths)
+    name = task.primary.name
+    return to_json(
+        {
+            "openings": openings,
+            "n": len(split),
+            "metric": name,
+            "before": quality(task, before, split.targets)[name],
+            "after": quality(task, after, split.targets)[name],
+            "difference": paired_examples(task.primary, before, after, split.targets),
+        }
+    )
+
+
+def _predictions(work: Work, path: str, split: Split) -> Any:
+    return work.data.task.decode(run_onnx(work.root / path, work.data.preparation.network_input(split.inputs)))
 
 
 def _rejected(steps: list[CompressionStep], requirements: tuple[Any, ...]) -> str:

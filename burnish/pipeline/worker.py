@@ -46,7 +46,7 @@ def work(context: dict[str, Any], payload: dict[str, Any]) -> dict[str, Any]:
     """
     plan = _base(json.dumps(context, sort_keys=True))
     ledger = Ledger(context["root"])
-    carry_out = pruned_run if payload["kind"] == "prune" else train_run
+    carry_out = train_run if payload["kind"] == "train" else pruned_run
     try:
         run = carry_out(plan, ledger, payload, device=context["device"])
     except OSError as error:

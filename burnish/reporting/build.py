@@ -31,6 +31,7 @@ STAGES = (
     "test",
     "verdict",
 )
+AFTERWARDS = ("search",)  # what later commands add to a finished job
 SECTIONS = (
     "environment",
     "task",
@@ -70,7 +71,7 @@ def build_report(ledger: Ledger) -> Json:
     """
     report: Json = {"schema": SCHEMA, "burnish": metadata.version("burnish"), "recipe": ledger.recipe()}
     stages = {name: ledger.stage(name) for name in STAGES}
-    for result in stages.values():
+    for result in [*stages.values(), *map(ledger.stage, AFTERWARDS)]:
         report.update((result or {}).get("report") or {})
     for name in SECTIONS:
         if report.get(name) is None:

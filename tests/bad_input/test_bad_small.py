@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from burnish.data import load
-from burnish.pipeline.stages import compress
+from burnish.pipeline import searching
 
 JOB = ("--epochs", 1, "--lr", 0.01, "--budget", "quick", "--quiet", "--out")
 
@@ -21,7 +21,7 @@ def no_arithmetic_warnings():
 
 
 def test_regression_without_a_test_set_and_with_hostile_names_goes_to_the_end(burnish, tmp_path, monkeypatch):
-    monkeypatch.setattr(compress, "RATIOS", ())  # pruned networks would only take more time to export
+    monkeypatch.setattr(searching, "LADDER", ())  # pruned networks would only take more time to export
     rng, folder = np.random.default_rng(0), tmp_path / "[bold] <b>data"
     folder.mkdir()
     for name, count in (("train", 60), ("val", 30)):

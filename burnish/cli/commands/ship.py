@@ -2,6 +2,7 @@
 
 import csv
 import io
+import typing
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,15 +32,25 @@ def compress(
     max_drop: Annotated[
         float, typer.Option("--max-drop", metavar="X", help="Largest loss a step may cost, as a fraction.")
     ] = Recipe().max_drop,
+    budget: Annotated[
+        str | None, typer.Option("--budget", metavar="TIME", help="Time the trainings may take, such as 10m.")
+    ] = None,
 ) -> None:
     """Prune, quantize and distill the network of a run; exit 3 when the requirement cannot be met."""
+    from burnish.errors import RequirementNotMet
     from burnish.pipeline.commands import compress as shrink
 
-    with watching(json=asked.json, quiet=asked.quiet, kept=run) as observer:
-        result = shrink(run, require=require, max_drop=max_drop, observer=observer)
+    try:
+        with watching(json=asked.json, quiet=asked.quiet, kept=run) as observer:
+            result = shrink(run, require=require, max_drop=max_drop, budget=budget, observer=observer)
+    except RequirementNotMet as miss:
+        if miss.result and not asked.json:  # the frontier is of use all the same
+            show(asked, miss.result, table(STEP_HEAD, map(_step, typing.cast(Any, miss.result["steps"]))))
+        raise
     show(asked, result, None if asked.json else table(STEP_HEAD, map(_step, result["steps"])))
     if not asked.json:
         print(f"chosen: {result['chosen']}, written to {result['path']}")
+        print(_on_test(result["test"]))
 
 
 @takes()
@@ -147,6 +158,19 @@ def _step(step: dict[str, Any]) -> tuple[Any, ...]:
         step.get("bytes"),
         "yes" if step["accepted"] else "no",
         step["reason"],
+    )
+
+
+def _on_test(test: dict[str, Any]) -> str:
+    """What the chosen network costs on the test set."""
+    if "skipped" in test:
+        return f"test: {test['skipped']}"
+    gain = test["difference"]
+    interval = f" [{gain['low']:+.4g}, {gain['high']:+.4g}]" if gain["low"] is not None else ""
+    before, after = percent(test["before"]["value"]), percent(test["after"]["value"])
+    return (
+        f"test, opening {test['openings']}: {test['metric']} {before} -> {after}, "
+        f"gain {gain['value']:+.4g}{interval}, n={test['n']}"
     )
 
 

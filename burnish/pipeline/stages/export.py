@@ -12,9 +12,9 @@ from burnish.exporting.runtime import run as run_onnx
 from burnish.exporting.safetensors import save_weights
 from burnish.ledger import write_bytes
 from burnish.model.build import probe_inputs
+from burnish.pipeline.deployed import example_batch
 from burnish.pipeline.pruning import trained_network
 from burnish.pipeline.setup import plan_from_base
-from burnish.pipeline.stages.compress import example_batch
 from burnish.pipeline.work import Work
 from burnish.records import to_json
 

@@ -1,11 +1,11 @@
-"""The compression ladder: what each step costs, and whether its bound allows it."""
+"""The compression ladder: what each step costs, whether its bound allows it, and how it was searched for."""
 
 from typing import Any
 
-from burnish.reporting.document import Block, Bullets, Cell, Column, Section, Table, Text, gain_cell
+from burnish.reporting.document import Block, Bullets, Cell, Column, Fold, Section, Table, Text, gain_cell
 from burnish.reporting.figures import Mark, track, track_axis, track_head
 from burnish.reporting.figures.svg import Axis
-from burnish.reporting.format import bytes_text, estimate, milliseconds, number, ratio, sentence, short_count
+from burnish.reporting.format import DASH, bytes_text, estimate, milliseconds, number, ratio, sentence, short_count
 from burnish.reporting.view import View
 
 __all__ = ["compression"]
@@ -30,7 +30,12 @@ def compression(view: View) -> Section:
         caption=_caption(view, found),
         legend=LEGEND if drop else "",
     )
-    return Section(id="compression", title=TITLE, lead=_lead(view, drop), blocks=(table, *_failed(view)))
+    return Section(
+        id="compression",
+        title=TITLE,
+        lead=_lead(view, drop),
+        blocks=(*_asked(view), table, *_failed(view), *_trials(view), *_layers(view)),
+    )
 
 
 def _columns(view: View, axis: Axis) -> tuple[Column, ...]:
@@ -51,6 +56,79 @@ def _allowed(view: View, steps: list[dict[str, Any]]) -> float | None:
     judged = (step.get("detail") or {} for step in steps)
     found = next((v for detail in judged if (v := number(detail.get("allowed_drop"))) is not None), None)
     return found if found is not None else number(view.report.get("max_drop"))
+
+
+def _asked(view: View) -> list[Block]:
+    """What was asked for and whether it was reached; what the chosen network costs on the test set."""
+    met, message = view.inner("requirement", "met"), str(view.inner("requirement", "message") or "")
+    found = [Text(text=f"Not met: {message}", tone="note")] if met is False else []
+    if met:
+        found.append(Text(text=f"Met: {view.inner('requirement', 'text')}."))
+    gain = estimate(view.inner("compressed", "test", "difference"))
+    if gain is not None:
+        before, after = (estimate(view.inner("compressed", "test", side)) for side in ("before", "after"))
+        found.append(
+            Text(
+                text=f"Chosen: {view.inner('compressed', 'step')}. On the test set, opening "
+                f"{view.inner('compressed', 'test', 'openings')}: {view.scale.score(before)} before, "
+                f"{view.scale.score(after)} after, difference {view.scale.gain(gain.value)} "
+                f"{view.scale.interval(gain)}, n = {gain.n:,}."
+            )
+        )
+    return list(found)
+
+
+def _trials(view: View) -> list[Block]:
+    """Every network that was trained for the search."""
+    rows = view.inner_rows("search", "trials")
+    if not rows:
+        return []
+    columns = (
+        Column(name="Trained"),
+        Column(name="Epochs", kind="num"),
+        Column(name=view.scale.label, kind="num", title="float, on validation"),
+        Column(name="Then"),
+    )
+    cells = tuple(
+        (
+            Cell(text=str(row.get("name"))),
+            Cell(text=str(row.get("epochs"))),
+            Cell(text=view.scale.score(row.get("score"))),
+            Cell(
+                text=str(row.get("then") or "judged as a file") if row.get("status") == "done" else str(row["status"])
+            ),
+        )
+        for row in rows
+    )
+    shapes = len(view.inner_rows("search", "shapes"))
+    lead = f"{shapes} shapes fit by size, measured untrained; of those trained briefly the better half went on."
+    table = Table(columns=columns, rows=cells, caption=lead if shapes else "Trained with the uncompressed as teacher.")
+    return [Fold(summary="Trainings of the search", blocks=(table,))]
+
+
+def _layers(view: View) -> list[Block]:
+    """Channels and precision layer by layer."""
+    rows = view.rows("layers")
+    if not rows:
+        return []
+    columns = (
+        Column(name="Layer"),
+        Column(name="Operator"),
+        Column(name="Channels before", kind="num"),
+        Column(name="after", kind="num"),
+        Column(name="Weights"),
+    )
+    cells = tuple(
+        (
+            Cell(text=str(row.get("layer")), tone="code"),
+            Cell(text=str(row.get("operator"))),
+            Cell(text=str(row.get("before"))),
+            Cell(text=DASH if row.get("after") is None else str(row["after"])),
+            Cell(text=str(row.get("precision") or DASH)),
+        )
+        for row in rows
+    )
+    return [Fold(summary="Layers of the chosen network", blocks=(Table(columns=columns, rows=cells),))]
 
 
 def _failed(view: View) -> list[Block]:

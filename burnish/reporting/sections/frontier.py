@@ -41,8 +41,8 @@ def frontier(view: View) -> Section:
 
 
 def requirements(view: View) -> dict[str, float]:
-    """Upper limits asked for, such as `{"latency_ms": 2.0}`, read from the recipe."""
-    text = view.inner("recipe", "require")
+    """Upper limits asked for, such as `{"latency_ms": 2.0}`, of the search or of the recipe."""
+    text = view.inner("requirement", "text") or view.inner("recipe", "require")
     if isinstance(text, dict):
         return {str(name): v for name, value in text.items() if (v := number(value)) is not None}
     text = ", ".join(map(str, text)) if isinstance(text, list) else str(text or "")

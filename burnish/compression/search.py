@@ -1,0 +1,145 @@
+"""Which compressed networks are worth training, decided before any is trained.
+
+Latency and size do not depend on the weights. So the lightest cut that meets a requirement is found by bisection
+over untrained copies, and only what fits is trained; of that, the worse half is given up after a short training.
+
+Source: successive halving: Jamieson and Talwalkar, "Non-stochastic Best Arm Identification and Hyperparameter
+Optimization", AISTATS 2016, arXiv:1502.07943.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from burnish.compression.frontier import Requirement
+
+__all__ = ["FORMS", "GRID", "SIZES", "Shape", "Trial", "affordable", "lightest", "nearest_miss", "survivors", "trials"]
+
+T = TypeVar("T")
+FORMS = ("float", "int8")
+GRID = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # shares of channels removed
+SIZES = ("latency_ms", "bytes", "parameters", "operations")  # what an untrained copy already tells
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """An untrained copy, as the file it would ship as.
+
+    Attributes:
+        form: `float` or `int8`.
+        scope: `uniform` or `global`: over which channels the least important ones are chosen.
+        ratio: Share of the channels removed, 0 for the whole network.
+        bytes: Size of the file.
+        latency_ms: Upper end of the interval of the median at batch 1: noise must not make a shape fit.
+        parameters: Number of parameters.
+        operations: Multiply-accumulates for one example.
+    """
+
+    form: str
+    scope: str
+    ratio: float
+    bytes: int | None = None
+    latency_ms: float | None = None
+    parameters: int | None = None
+    operations: int | None = None
+
+    def excess(self, requirements: Sequence[Requirement]) -> float:
+        """By which share of their limits the requirements on size are missed, summed; 0 when all are met."""
+        return sum(
+            requirement.excess_of(getattr(self, requirement.quantity))
+            for requirement in requirements
+            if requirement.quantity in SIZES
+        )
+
+    def fits(self, requirements: Sequence[Requirement]) -> bool:
+        """Whether it meets all requirements on size."""
+        return self.excess(requirements) == 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One network to train.
+
+    Attributes:
+        kind: `prune` (cut and fine-tuned with the original as teacher), or `scratch` (the same shape, trained from
+            a fresh initialization with that teacher).
+        ratio: Share of the channels removed.
+        scope: `uniform` or `global`.
+        criterion: Which channels go.
+    """
+
+    kind: str = "prune"
+    ratio: float
+    scope: str = "uniform"
+    criterion: str = "l2"
+
+    @property
+    def name(self) -> str:
+        """As the ladder calls it.
+
+        Example:
+            >>> Trial(ratio=0.5).name, Trial(kind="scratch", ratio=0.5, scope="global").name
+            ('pruned 50%', 'from scratch 50% global')
+        """
+        words = ["pruned" if self.kind == "prune" else "from scratch", f"{self.ratio:.0%}"]
+        words += [self.scope] if self.scope != "uniform" else []
+        words += [self.criterion] if self.kind == "prune" and self.criterion != "l2" else []
+        return " ".join(words)
+
+
+def lightest(fits: Callable[[int], bool], count: int) -> int | None:
+    """The first of `count` cuts, ordered from none to most, that fits; None when not even the last does.
+
+    Asks about at most `log2(count) + 2` of them; what fits is taken to fit further on too.
+
+    Example:
+        >>> lightest(lambda cut: cut >= 6, 10)
+        6
+    """
+    if fits(0):
+        return 0
+    if not fits(count - 1):
+        return None
+    low, high = 0, count - 1  # the first does not fit, the last does
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if fits(middle) else (middle, high)
+    return high
+
+
+def trials(shapes: Sequence[Shape], criteria: Sequence[str] = ("l2",)) -> list[Trial]:
+    """What to train so that each of `shapes` has its best chance, most promising first.
+
+    Every shape is pruned by the first criterion; uniform ones by the others too, and trained from scratch: the same
+    shape from a fresh initialization is often as good (Liu et al. 2019, arXiv:1810.05270).
+    """
+    cuts = list(dict.fromkeys((shape.scope, shape.ratio) for shape in shapes if shape.ratio > 0))
+    found = [Trial(ratio=ratio, scope=scope, criterion=criteria[0]) for scope, ratio in cuts]
+    uniform = [ratio for scope, ratio in cuts if scope == "uniform"]
+    found += [Trial(ratio=ratio, criterion=criterion) for ratio in uniform for criterion in criteria[1:]]
+    found += [Trial(kind="scratch", ratio=ratio) for ratio in uniform]
+    return found
+
+
+def affordable(planned: Sequence[T], price: Callable[[Sequence[T]], float], seconds: float | None) -> list[T]:
+    """The longest beginning of `planned` whose price is within `seconds`, but at least its first."""
+    kept = list(planned)
+    while seconds is not None and len(kept) > 1 and price(kept) > seconds:
+        kept.pop()
+    return kept
+
+
+def survivors(scored: Sequence[tuple[T, float | None]], *, least: int = 2) -> list[T]:
+    """The better half, at least `least`, best first; those without a score are out. Larger scores are better.
+
+    Example:
+        >>> survivors([("a", 0.5), ("b", None), ("c", 0.9), ("d", 0.7), ("e", 0.1)])
+        ['c', 'd']
+    """
+    ranked = sorted(((item, score) for item, score in scored if score is not None), key=lambda pair: -pair[1])
+    return [item for item, _ in ranked[: max(least, (len(ranked) + 1) // 2)]]
+
+
+def nearest_miss(shapes: Sequence[Shape], requirements: Sequence[Requirement]) -> Shape:
+    """The shape that misses the requirements on size by the least."""
+    return min(shapes, key=lambda shape: (shape.excess(requirements), shape.ratio))

@@ -1,0 +1,221 @@
+"""The search for a smaller network: shapes by bisection first, then training what fits, then judging the files."""
+
+import hashlib
+import math
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from burnish.compression.frontier import Requirement, parse_requirements
+from burnish.compression.prune import prune
+from burnish.compression.quantize import quantize
+from burnish.compression.search import (
+    FORMS,
+    GRID,
+    SIZES,
+    Shape,
+    Trial,
+    affordable,
+    lightest,
+    nearest_miss,
+    survivors,
+    trials,
+)
+from burnish.errors import BurnishError, NotApplicable
+from burnish.evaluation.cost import cost
+from burnish.exporting.latency import latency
+from burnish.exporting.onnx import export_onnx
+from burnish.model.build import probe_inputs
+from burnish.pipeline.deployed import calibration_inputs, example_batch, judged_files, winner_plan
+from burnish.pipeline.pruning import trained_network
+from burnish.pipeline.running import spec
+from burnish.pipeline.work import Work
+from burnish.records import Run, from_json, to_json
+
+__all__ = ["LADDER", "search"]
+
+Json = dict[str, Any]
+LADDER = (Trial(ratio=0.25), Trial(ratio=0.5))  # without a wish: two cuts, each as float and as int8
+SCOPES = ("uniform", "global")
+SHORT = 4  # the first rung trains a quarter as long
+TEACHING = 1.4  # a training step with a teacher costs so many times one without
+PROBE_SECONDS = 1.0
+
+
+def search(
+    work: Work,
+    require: str | None,
+    max_drop: float,
+    *,
+    stage: str,
+    ladder: Sequence[Trial] | None = None,
+    seconds: float | None = None,
+) -> Json:
+    """Find, train and judge compressed networks for the limits `require`.
+
+    Args:
+        work: A job whose winner is trained.
+        require: Limits, such as `latency_ms<=2, bytes<=500_000`; without one the fixed `ladder` is carried out.
+        max_drop: Largest loss a step may cost.
+        stage: Stage the runs belong to.
+        ladder: What to train where nothing is asked of the size; `LADDER` by default.
+        seconds: Train no more than fits in about this long.
+
+    Returns:
+        `steps` and `frontier` of all files, what was tried (`shapes`, `trials`), and a `note` where sizes cannot be
+        met.
+    """
+    sizes = [r for r in parse_requirements(require) if r.quantity in SIZES]
+    shapes, note = _shapes(work, sizes) if sizes else ([], "")
+    planned = trials(shapes) if sizes else list(LADDER if ladder is None else ladder)
+    kept = affordable(planned, lambda some: _price(work, some), seconds)
+    if len(kept) < len(planned):
+        note = f"{note}{'; ' if note else ''}{len(planned) - len(kept)} trials were left out to keep the time"
+        work.note(note)
+    runs, tried = _trained(work, kept, stage)
+    skipped = [{"step": r.detail["name"], "reason": r.error or r.status} for r in runs if r.status != "done"]
+    known = [run for run in work.runs("compress") if run.id not in {r.id for r in runs}] if sizes else []
+    judged = judged_files(work, [r for r in [*known, *runs] if r.status == "done"], max_drop, skipped)
+    return judged | {"shapes": to_json(shapes), "trials": tried, "note": note}
+
+
+# -- shapes ---------------------------------------------------------------------------------------
+
+
+def _shapes(work: Work, sizes: Sequence[Requirement]) -> tuple[list[Shape], str]:
+    """For each form and scope the lightest cut that fits. Stored: measured times differ from sitting to sitting."""
+    digest = hashlib.sha256(f"{work.stage('finish')['winner']} {sorted(map(str, sizes))}".encode()).hexdigest()[:8]
+    found = work.ledger.once(f"shapes-{digest}", lambda: _probed(work, sizes))
+    return [from_json(Shape, shape) for shape in found["shapes"]], found["note"]
+
+
+def _probed(work: Work, sizes: Sequence[Requirement]) -> Json:
+    probe, fitting = _Probe(work), []
+    for scope in SCOPES:
+        for form in FORMS:
+            index = lightest(lambda i, s=scope, f=form: probe.fits(s, GRID[i], f, sizes), len(GRID))  # type: ignore[misc]
+            if index is not None and (index > 0 or scope == SCOPES[0]):
+                fitting.append(probe.shape(scope, GRID[index], form))
+    shapes, note = [shape for shape in fitting if shape is not None], ""
+    if not shapes:
+        miss = nearest_miss(probe.all, sizes)
+        missed = ", ".join(
+            f"{r} (it has {getattr(miss, r.quantity):.4g})" for r in sizes if r.excess_of(getattr(miss, r.quantity))
+        )
+        note = f"no cut of this network is small enough: the nearest, {miss.ratio:.0%} as {miss.form}, misses {missed}"
+    work.note(note or f"{len(probe.all)} shapes measured untrained, {len(shapes)} fit")
+    return to_json({"shapes": shapes, "measured": probe.all, "note": note})
+
+
+class _Probe:
+    """Sizes of untrained copies, each measured once."""
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+        self.network = trained_network(winner_plan(work), work.ledger, work.stage("finish")["winner"])
+        self.calibration, self.example = calibration_inputs(work), example_batch(work)
+        self.known: dict[tuple[str, float], dict[str, Shape]] = {}
+
+    @property
+    def all(self) -> list[Shape]:
+        """Every shape measured so far."""
+        return [shape for pair in self.known.values() for shape in pair.values()]
+
+    def fits(self, scope: str, ratio: float, form: str, sizes: Sequence[Requirement]) -> bool:
+        """Whether the network cut so far meets `sizes` as `form`."""
+        shape = self.shape(scope, ratio, form)
+        return shape is not None and shape.fits(sizes)
+
+    def shape(self, scope: str, ratio: float, form: str) -> Shape | None:
+        """The network with the share `ratio` of its channels removed, as `form`; None where that cannot be made."""
+        key = (scope if ratio else SCOPES[0], ratio)
+        if key not in self.known:
+            self.known[key] = self._measured(*key)
+        return self.known[key].get(form)
+
+    def _measured(self, scope: str, ratio: float) -> dict[str, Shape]:
+        probe = probe_inputs(self.work.data)
+        try:
+            network = prune(self.network, probe, ratio, global_=scope == "global").model if ratio else self.network
+        except NotApplicable:  # nothing to cut at this ratio
+            return self.known.get((SCOPES[0], 0.0), {}) if ratio else {}
+        with tempfile.TemporaryDirectory() as folder:
+            files = {"float": Path(folder) / "float.onnx"}
+            export_onnx(network, probe, files["float"])
+            try:
+                quantize(files["float"], Path(folder) / "int8.onnx", self.calibration, modality=self.work.data.modality)
+                files["int8"] = Path(folder) / "int8.onnx"
+            except BurnishError:
+                pass  # the ladder says why where it matters
+            times = latency(files, self.example, batches=(1,), seconds=PROBE_SECONDS)
+            spent = cost(network, probe[:1])
+            return {
+                form: Shape(
+                    form=form,
+                    scope=scope,
+                    ratio=ratio,
+                    bytes=path.stat().st_size,
+                    latency_ms=times[form][1].p50.high or times[form][1].p50.value,
+                    parameters=spent.parameters,
+                    operations=spent.operations,
+                )
+                for form, path in files.items()
+            }
+
+
+# -- training -------------------------------------------------------------------------------------
+
+
+def _trained(work: Work, planned: Sequence[Trial], stage: str) -> tuple[list[Run], list[Json]]:
+    """The runs of the trials that got their full length, and what became of every trial."""
+    kept, tried = list(planned), []
+    if len(kept) > 2:
+        specs = [_spec(work, trial, stage, short=True) for trial in kept]
+        rung = work.runner.run(specs, may_fail=True)
+        gain = work.data.task.primary.gain
+        scored = [(t, gain(0.0, r.score) if math.isfinite(r.score) else None) for t, r in zip(kept, rung, strict=True)]
+        kept = survivors(scored)
+        tried = [_row(t, r, "went on" if t in kept else "given up") for t, r in zip(planned, rung, strict=True)]
+    runs = work.runner.run([_spec(work, trial, stage) for trial in kept], may_fail=True)
+    return runs, tried + [_row(trial, run, "") for trial, run in zip(kept, runs, strict=True)]
+
+
+def _row(trial: Trial, run: Run, then: str) -> Json:
+    return {"name": trial.name, "epochs": run.epochs, "score": run.score, "status": run.status, "then": then}
+
+
+def _spec(work: Work, trial: Trial, stage: str, *, short: bool = False) -> Json:
+    finish, epochs = work.stage("finish"), _epochs(work, trial)
+    return spec(
+        stage,
+        round(100 * trial.ratio),
+        base={**work.base, "rows": 1.0},
+        techniques=finish["techniques"],
+        seed=work.recipe.seed,
+        kind=trial.kind,
+        parent=finish["winner"],
+        ratio=trial.ratio,
+        scope=trial.scope,
+        criterion=trial.criterion,
+        epochs=max(1, epochs // SHORT) if short else epochs,
+        readouts=False,
+        name=trial.name,
+    )
+
+
+def _epochs(work: Work, trial: Trial) -> int:
+    """Half of the baseline's for fine-tuning, all of them from scratch."""
+    whole = work.base["epochs"]
+    return whole if trial.kind == "scratch" else max(2, round(whole / 2))
+
+
+def _price(work: Work, planned: Sequence[Trial]) -> float:
+    """Seconds to train `planned`, by the winner's speed: an upper bound, since they are smaller."""
+    run = work.ledger.run(work.stage("finish")["winner"])
+    per_epoch = TEACHING * ((run.cost.train_seconds if run.cost else None) or 0.0) / max(run.epochs, 1)
+    epochs = [_epochs(work, trial) for trial in planned]
+    halved = len(planned) > 2
+    full = sum(sorted(epochs)[-(max(2, (len(planned) + 1) // 2)) :]) if halved else sum(epochs)
+    total = per_epoch * (full + (sum(epochs) / SHORT if halved else 0))
+    return total / min(max(work.workers, 1), max(len(planned), 1))

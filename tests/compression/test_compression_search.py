@@ -1,0 +1,69 @@
+"""The search's decisions, apart from any network."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from burnish.compression.frontier import parse_requirements
+from burnish.compression.search import Shape, Trial, affordable, lightest, nearest_miss, survivors, trials
+
+SMALL = parse_requirements("latency_ms<=2, bytes<500")
+
+
+def shape(ratio: float, **changes: Any) -> Shape:
+    return Shape(**{"form": "float", "scope": "uniform", "ratio": ratio, "bytes": 100, "latency_ms": 1.0, **changes})
+
+
+@given(first=st.integers(0, 12), count=st.integers(1, 10))
+def test_bisection_finds_what_a_scan_finds_and_asks_rarely(first: int, count: int) -> None:
+    asked = []
+
+    def fits(cut: int) -> bool:
+        asked.append(cut)
+        return cut >= first
+
+    expected = next((cut for cut in range(count) if cut >= first), None)
+    assert lightest(fits, count) == expected
+    assert len(asked) <= 2 + count.bit_length()
+
+
+def test_a_shape_fits_when_every_limit_is_kept() -> None:
+    assert shape(0.5).fits(SMALL)
+    assert not shape(0.5, bytes=500).fits(SMALL)  # `<` is missed at the limit itself
+    assert not shape(0.5, latency_ms=None).fits(SMALL)  # what was not measured is not known to fit
+    assert shape(0.5, latency_ms=3.0).excess(SMALL) == pytest.approx(0.5)
+    assert shape(0.5).fits(parse_requirements("score>=0.99"))  # no untrained copy tells that
+
+
+def test_the_nearest_miss_is_named() -> None:
+    far, near = shape(0.9, bytes=2000), shape(0.8, latency_ms=2.2)
+    assert nearest_miss([far, near], SMALL) is near
+
+
+def test_trials_of_shapes() -> None:
+    shapes = [shape(0.5), shape(0.5, form="int8"), shape(0.4, scope="global"), shape(0.0)]
+    assert [t.name for t in trials(shapes, ("l2", "taylor"))] == [
+        "pruned 50%",
+        "pruned 40% global",
+        "pruned 50% taylor",
+        "from scratch 50%",
+    ]
+    assert trials([shape(0.0)]) == []
+
+
+def test_a_short_time_keeps_the_most_promising() -> None:
+    planned = [Trial(ratio=r) for r in (0.1, 0.2, 0.3)]
+    assert affordable(planned, lambda some: 10.0 * len(some), 25) == planned[:2]
+    assert affordable(planned, lambda some: 10.0 * len(some), 1) == planned[:1]
+    assert affordable(planned, lambda some: 10.0 * len(some), None) == planned
+
+
+@given(st.lists(st.one_of(st.none(), st.floats(0, 1)), max_size=12))
+def test_halving_keeps_the_best_half(scores: list[float | None]) -> None:
+    kept = survivors(list(enumerate(scores)))
+    finite = [s for s in scores if s is not None]
+    assert len(kept) == min(len(finite), max(2, (len(finite) + 1) // 2))
+    lost = [s for i, s in enumerate(scores) if s is not None and i not in kept]
+    assert all(scores[i] >= max(lost, default=0.0) for i in kept)  # type: ignore[operator]
