@@ -10,6 +10,7 @@ from unittest.mock import create_autospec
 import pytest
 
 from burnish.cli.main import main
+from burnish.errors import RequirementNotMet
 from burnish.ledger import Ledger
 from burnish.pipeline import commands
 from burnish.pipeline.recipe import Recipe
@@ -114,14 +115,25 @@ def test_study_dry_run(library, capsys, tmp_path):
 
 def test_compress(library, capsys):
     step = {"step": "int8", "score": 0.9, "bytes": 100, "accepted": True, "reason": "within 0.02", "latency_ms": None}
-    shrink = library("compress", {"steps": [step], "chosen": "int8", "path": "runs/a/compressed.onnx"})
+    found = {"steps": [step], "chosen": "int8", "path": "runs/a/compressed.onnx"}
+    shrink = library("compress", found | {"test": {"skipped": "the data have no test set"}})
     assert main(["compress", "runs/a", "--require", "bytes<=500", "--max-drop", "0.02", "--quiet"]) == 0
     assert shrink.call_args.args == (Path("runs/a"),)
     assert shrink.call_args.kwargs["require"] == "bytes<=500"
     assert shrink.call_args.kwargs["max_drop"] == 0.02
     out = capsys.readouterr().out
     assert "within 0.02" in out
-    assert out.endswith("chosen: int8, written to runs/a/compressed.onnx\n")
+    assert out.endswith("chosen: int8, written to runs/a/compressed.onnx\ntest: the data have no test set\n")
+
+
+def test_a_missed_requirement_shows_the_frontier(library, capsys):
+    step = {"step": "int8", "score": 0.9, "bytes": 100, "accepted": True, "reason": "within 0.02", "latency_ms": None}
+    shrink = library("compress", {})
+    shrink.side_effect = RequirementNotMet("bytes<=5 is missed by 95", result={"steps": [step]})
+    assert main(["compress", "runs/a", "--require", "bytes<=5", "--quiet"]) == 3
+    out, error = capsys.readouterr()
+    assert "within 0.02" in out
+    assert "missed by 95" in error
 
 
 def test_export_names_the_file_after_the_run(library, capsys):

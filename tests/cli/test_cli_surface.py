@@ -17,7 +17,7 @@ SHARED = f"{DATA} {TRAINING} {JOB} {VIEW}"
 SURFACE = {
     "bench": f"{VIEW} --batch --repeats --threads",
     "compare": f"{SHARED} --out",
-    "compress": f"{VIEW} --max-drop --require",
+    "compress": f"{VIEW} --budget --max-drop --require",
     "diagnose": f"{SHARED} --out --quick",
     "export": VIEW,
     "init": f"{VIEW} --force",

@@ -163,8 +163,14 @@ def test_compress_to_a_requirement(finished) -> None:
     assert Path(found["path"]).exists()
     ours, theirs = ({n: i for n, i in part.items() if "2" in n} for part in (found["files"], first["files"]))
     assert ours == theirs  # files that the job made are not made again
-    with pytest.raises(RequirementNotMet, match="nearest"):
+    assert found["test"]["openings"] == 2  # the job's own, and the compressed network's
+    assert (root / "compressed.safetensors").exists()
+    assert json.loads((root / "report.json").read_text())["requirement"]["met"] is True
+    with pytest.raises(RequirementNotMet, match="nearest") as miss:
         commands.compress(root, require="bytes<=10", max_drop=0.5)
+    assert miss.value.result["frontier"]
+    assert not miss.value.result["shapes"]
+    assert json.loads((root / "report.json").read_text())["requirement"]["met"] is False
 
 
 def test_an_unfinished_directory_cannot_be_compressed_or_exported(tmp_path) -> None:
