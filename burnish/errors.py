@@ -7,6 +7,7 @@ __all__ = [
     "BurnishError",
     "Conflict",
     "DataError",
+    "ExecutionError",
     "ExportMismatch",
     "LedgerError",
     "NoRunError",
@@ -46,6 +47,10 @@ class ExportMismatch(BurnishError):
 
 class LedgerError(BurnishError):
     """The run directory belongs to another recipe, is damaged, or cannot be written."""
+
+
+class ExecutionError(BurnishError):
+    """What carries out the runs (a cluster, a group of ranks) is not as it has to be; no fault of a run."""
 
 
 class NoRunError(LedgerError, UsageError):

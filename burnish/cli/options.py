@@ -48,8 +48,8 @@ PANELS: dict[str, dict[str, str]] = {
         "require": 'Size and latency wanted, such as "latency_ms<=2, bytes<=500_000".',
         "seed": "Seed of splits and trainings.",
         "device": "auto, cpu, cuda, cuda:1 or mps.",
-        "workers": "Worker processes; 0 takes one per core.",
-        "on": "Where runs are carried out; only local in this version.",
+        "workers": "Runs at the same time; 0 takes what was measured to be fastest.",
+        "on": "local, ray, or the address of a Ray cluster: ray://HOST:PORT or HOST:PORT.",
     },
 }
 METAVARS = {

@@ -158,9 +158,19 @@ class Data:
     def save(self, directory: Path) -> None:
         """Write pool, task and preparation (never the test set) so that workers can map them into memory."""
         directory.mkdir(parents=True, exist_ok=True)
-        for name in ("inputs", "targets", "train_rows", "validation_rows"):
-            np.save(directory / f"{name}.npy", getattr(self, name))
-        meta = {
+        for name, array in self.arrays().items():
+            np.save(directory / f"{name}.npy", array)
+        (directory / "data.json").write_text(json.dumps(self.meta()), encoding="utf-8")
+
+    def arrays(self) -> dict[str, Array]:
+        """Everything large but for the test set; with `meta` it makes the same data again."""
+        columns = {name: getattr(self.scheme, name) for name in ("groups", "times")}
+        found = {name: getattr(self, name) for name in ("inputs", "targets", "train_rows", "validation_rows")} | columns
+        return {name: np.asarray(array) for name, array in found.items() if array is not None}
+
+    def meta(self) -> dict[str, Any]:
+        """Everything small, as plain JSON types."""
+        return {
             "task": self.task.to_json(),
             "preparation": self.preparation.to_json(),
             "scheme": self.scheme.kind,
@@ -169,11 +179,6 @@ class Data:
             "test_size": self.test_size,
             "fingerprint": self.fingerprint,
         }
-        for name in ("groups", "times"):
-            column = getattr(self.scheme, name)
-            if column is not None:
-                np.save(directory / f"{name}.npy", column)
-        (directory / "data.json").write_text(json.dumps(meta), encoding="utf-8")
 
     @classmethod
     def restore(cls, directory: Path) -> "Data":
@@ -184,6 +189,12 @@ class Data:
             for name in ("inputs", "targets", "train_rows", "validation_rows", "groups", "times")
             if (directory / f"{name}.npy").exists()
         }
+        return cls.assembled(arrays, meta)
+
+    @classmethod
+    def assembled(cls, arrays: dict[str, Any], meta: dict[str, Any]) -> "Data":
+        """The data whose `arrays` and `meta` these are, without the test set; the arrays are not copied."""
+        arrays = dict(arrays)
         scheme = Scheme(kind=meta["scheme"], groups=arrays.pop("groups", None), times=arrays.pop("times", None))
         return cls(
             **arrays,

@@ -79,6 +79,18 @@ class Pool:
             worker.end()
         self._team.clear()
 
+    def resize(self, workers: int) -> None:
+        """Have `workers` workers from now on; those beyond that number end.
+
+        Raises:
+            ValueError: fewer than 1.
+        """
+        if workers < 1:
+            raise ValueError(f"workers must be at least 1, got {workers}")
+        self.workers = workers
+        for worker in self._team[workers:]:
+            self._dismiss(worker)
+
     def run(self, jobs: Iterable[Job], *, on_event: OnEvent | None = None) -> Iterator[tuple[str, Json]]:
         """Yield `(id, result)` of each job in order of completion.
 

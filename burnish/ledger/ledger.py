@@ -12,6 +12,7 @@ A result exists or does not; there is no half. Resuming means running what has n
 
 import contextlib
 import json
+import math
 import os
 import shutil
 import time
@@ -205,16 +206,25 @@ class Ledger:
         """Write `run` as the result of the filled temporary `directory` and give it its name."""
         try:
             write_text(directory / "result.json", dumps(run))
-            if not self.has_run(run.id):  # what a user left of a damaged run must not stand in the way
-                shutil.rmtree(self.run_directory(run.id), ignore_errors=True)
-            replace_directory(directory, self.run_directory(run.id))
         except LedgerError:
             shutil.rmtree(directory, ignore_errors=True)
             raise
+        self.keep_run(directory, run.id)
+
+    def keep_run(self, directory: Path, run_id: str) -> None:
+        """Give the temporary `directory`, which holds a result, its name as run `run_id`.
+
+        Raises:
+            LedgerError: the disk is full or cannot be written.
+        """
+        try:
+            if not self.has_run(run_id):  # what a user left of a damaged run must not stand in the way
+                shutil.rmtree(self.run_directory(run_id), ignore_errors=True)
+            replace_directory(directory, self.run_directory(run_id))
         except OSError as error:
             shutil.rmtree(directory, ignore_errors=True)
             raise LedgerError(
-                f"could not keep run {run.id}: {error.strerror}; the run will be repeated when the command is"
+                f"could not keep run {run_id}: {error.strerror}; the run will be repeated when the command is"
             ) from error
 
     # -- the sealed test set ---------------------------------------------------------------------
@@ -261,8 +271,11 @@ class Ledger:
         return directory
 
     def _sweep(self, *, older: float) -> None:
-        """Remove what a killed process left half-written, once it is `older` seconds and so belongs to nobody."""
-        old = time.time() - older
+        """Remove what a killed process left half-written, once it is `older` seconds and so belongs to nobody.
+
+        With 0 the age is not looked at: a clock that was set back makes files look as if they came from the future.
+        """
+        old = time.time() - older if older else math.inf
         found = [Path(folder, name) for folder, *names in os.walk(self.path) for name in chain(*names)]
         for leftover in [path for path in chain(self.root.glob(".tmp-*"), found) if is_temporary(path.name)]:
             with contextlib.suppress(OSError):  # it may vanish meanwhile

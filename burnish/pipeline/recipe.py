@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import math
+import re
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from burnish.errors import UsageError
 __all__ = ["Recipe"]
 
 SEEDS = 2**32
+PLACES = re.compile(r"local|ray|ray://[^/\s]+|[^/:\s]+:[0-9]+")
 # What a number must be, and how that is said; None always fits.
 RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
     "epochs": (lambda value: value >= 1, "at least 1"),
@@ -24,7 +26,7 @@ RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
     "max_drop": (lambda value: 0 <= value < math.inf, "0 or more and finite"),
     "target_score": (math.isfinite, "finite"),
     "seed": (lambda value: 0 <= value < SEEDS, f"from 0 to {SEEDS - 1}"),
-    "workers": (lambda value: value >= 0, "0 (one per core) or more"),
+    "workers": (lambda value: value >= 0, "0 (as many as suit the machine) or more"),
 }
 
 
@@ -45,7 +47,8 @@ class Recipe:
         require: Size and latency asked for, such as `latency_ms<=2, bytes<=500_000`.
         max_rows: Cap on training and validation rows; None takes the budget's.
         resplit: Vouches that a trained network has seen none of the rows, so that they may be split anew.
-        workers: Worker processes; 0 takes one per core.
+        workers: Runs at the same time; 0 takes one for each core, or fewer where runs have several threads.
+        on: Where runs are carried out: `local`, `ray`, or the address of a Ray cluster.
     """
 
     network: str | None = None
@@ -83,8 +86,11 @@ class Recipe:
                 raise UsageError(f"--{name.replace('_', '-')} must be {expected}, got {value}")
         if self.require:
             parse_requirements(self.require)  # a wish that cannot be read is refused before anything is spent
-        if self.on != "local":
-            raise UsageError(f"--on {self.on!r} is unknown; this version runs on `local` worker processes")
+        if not PLACES.fullmatch(self.on):
+            raise UsageError(
+                f"--on {self.on!r} is unknown; it is local (worker processes), ray (a Ray of its own on this machine, "
+                "or the one that RAY_ADDRESS names), ray://HOST:PORT, or HOST:PORT of a Ray cluster"
+            )
         object.__setattr__(self, "techniques", tuple(self.techniques))
         object.__setattr__(self, "only", tuple(self.only))
 

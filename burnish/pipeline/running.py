@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from burnish.errors import BurnishError, LedgerError
+from burnish.errors import BurnishError, ExecutionError, LedgerError
 from burnish.execution import Job
 from burnish.ledger import Ledger
 from burnish.records import Run
@@ -110,8 +110,9 @@ class Runner:
 
     def _failed(self, item: dict[str, Any], result: dict[str, Any]) -> None:
         kind, _, message = str(result["error"]).partition(": ")
-        if kind == LedgerError.__name__:
-            raise LedgerError(message)
+        for stops in (LedgerError, ExecutionError):  # no fault of the run
+            if kind == stops.__name__:
+                raise stops(message)
         directory = self.ledger.new_run(item["id"])
         failed = Run(
             id=item["id"],

@@ -1,22 +1,19 @@
 """What the stages of one job share: recipe, data, baseline, ledger, workers, and the way to tell the user."""
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from burnish.data import Data
-from burnish.errors import LedgerError, UsageError
-from burnish.execution import InProcess, Pool
+from burnish.errors import UsageError
 from burnish.ledger import Ledger
-from burnish.losses import Loss
 from burnish.pipeline.checking import bug_checks, check_plan, checked_plan
+from burnish.pipeline.executors import executor
 from burnish.pipeline.recipe import Recipe
 from burnish.pipeline.running import Observer, Runner
 from burnish.pipeline.setup import threads_set, with_kept_splits
-from burnish.pipeline.worker import held
 from burnish.plan import Plan
 from burnish.records import Finding, Run
 from burnish.studies.budget import Budget
@@ -115,13 +112,14 @@ def opened(
         recipe, plan = _recipe_of(recipe, plan), with_kept_splits(plan, recipe)
         check_plan(recipe, plan)
     data, asked = plan.data, Budget.parse(recipe.budget)
-    workers, threads = _workers(recipe)
-    with threads_set(threads):  # bugs stop before anything is written, so that the mended network finds a clean place
+    with threads_set(1):  # bugs stop before anything is written, so that the mended network finds a clean place
         findings = bug_checks(plan) if ledger.stage("preflight") is None else None
     with ledger.alone() as scratch:
         ledger.open(_identity(recipe, plan) | handed)
-        with threads_set(threads), _pool(plan, recipe, root, scratch, workers, threads) as pool:
-            runner = Runner(ledger, pool, observer, greater_is_better=data.task.primary.greater_is_better)
+        with executor(plan, recipe, ledger, scratch) as found, threads_set(found.threads):
+            if found.note:
+                observer({"event": "note", "text": found.note})
+            runner = Runner(ledger, found.pool, observer, greater_is_better=data.task.primary.greater_is_better)
             yield Work(
                 recipe=recipe,
                 root=root,
@@ -131,8 +129,8 @@ def opened(
                 asked=asked,
                 runner=runner,
                 observer=observer,
-                workers=workers,
-                threads=threads,
+                workers=found.workers,
+                threads=found.threads,
                 device=recipe.device,
                 ahead=ahead,
                 findings=findings,
@@ -156,36 +154,3 @@ def _identity(recipe: Recipe, plan: Plan) -> dict[str, Any]:
     """What makes two jobs the same: the recipe but for how it is carried out, the network and the data."""
     values = {key: value for key, value in recipe.to_json().items() if key not in ("workers", "on")}
     return values | {"network_identity": plan.source.identity(), "fingerprint": plan.data.fingerprint}
-
-
-def _workers(recipe: Recipe) -> tuple[int, int]:
-    """Worker processes and threads of each: one thread each where there is no GPU, which suits small networks."""
-    from burnish.training.loop import device_for
-
-    if device_for(recipe.device).type != "cpu":
-        return recipe.workers or 1, max((os.cpu_count() or 2) // 2, 1)
-    return recipe.workers or os.cpu_count() or 1, 1
-
-
-@contextlib.contextmanager
-def _pool(plan: Plan, recipe: Recipe, root: Path, scratch: Path, workers: int, threads: int) -> Iterator[Any]:
-    """Worker processes, or this process for a network that only it can build."""
-    source = plan.source
-    context: dict[str, Any] = {"root": str(root.resolve()), "threads": threads, "device": recipe.device}
-    target = "burnish.pipeline.worker:work"
-    simple = not plan.applied and repr(plan.loss) == repr(Loss(name=recipe.loss or plan.data.task.default_loss))
-    if not source.portable or not simple:
-        context["held"] = str(scratch)
-        with held(str(scratch), plan), InProcess(target=target, context=context) as pool:
-            yield pool
-        return
-    try:
-        plan.data.save(scratch / "data")
-        context |= {"data": str(scratch / "data"), "source": source.save(scratch / "network"), "loss": recipe.loss}
-    except OSError as error:
-        raise LedgerError(
-            f"could not write the data for the workers below {root}: {error.strerror or error}; free or choose another "
-            "disk and run the same command again"
-        ) from error
-    with Pool(target=target, context=context, workers=workers, threads=threads) as pool:
-        yield pool

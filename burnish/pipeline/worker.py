@@ -16,7 +16,7 @@ from torch import nn
 from burnish.data import Data
 from burnish.data.data import Split
 from burnish.data.tensors import network_tensor
-from burnish.errors import LedgerError
+from burnish.errors import BurnishError, LedgerError
 from burnish.evaluation.cost import cost
 from burnish.evaluation.cross_fit import crossfit_best_epoch
 from burnish.evaluation.predict import predict
@@ -25,15 +25,17 @@ from burnish.ledger import Ledger
 from burnish.model.sources import ModelSource
 from burnish.pipeline.pruning import pruned_run
 from burnish.pipeline.setup import plan_from_base
+from burnish.pipeline.timing import steps_per_second
 from burnish.plan import Averaging, Plan
 from burnish.records import Run
 from burnish.training import Fitted, fit
 from burnish.training.loop import device_for
 
-__all__ = ["SHADOW", "held", "train_plan", "train_run", "work"]
+__all__ = ["SHADOW", "held", "keep", "train_plan", "train_run", "work"]
 
 SHADOW = Averaging(decay=0.99)  # the average kept beside every run, read out without a further run
 TRAIN_SUBSET = 2000
+CHECKPOINT_SECONDS = 30.0  # of a run that may be lost; shorter runs leave no checkpoint
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)  # errors that are no fault of the run
 _held: dict[str, Plan] = {}  # plans that cannot travel to another process, by name
 
@@ -44,7 +46,10 @@ def work(context: dict[str, Any], payload: dict[str, Any]) -> dict[str, Any]:
     Raises:
         LedgerError: the disk is full or cannot be written.
     """
-    plan = _base(json.dumps(context, sort_keys=True))
+    plan = _base(json.dumps({key: value for key, value in context.items() if key != "root"}, sort_keys=True))
+    if payload["kind"] == "time":
+        device, threads = context["device"], payload["threads"]
+        return {"rate": steps_per_second(plan, device=device, threads=threads, seconds=payload["seconds"])}
     ledger = Ledger(context["root"])
     carry_out = train_run if payload["kind"] == "train" else pruned_run
     try:
@@ -56,7 +61,26 @@ def work(context: dict[str, Any], payload: dict[str, Any]) -> dict[str, Any]:
             f"could not keep run {payload['id']}: {error.strerror}; free or choose another disk and run the "
             "same command again, finished runs are kept"
         ) from error
+    except (MemoryError, RuntimeError) as error:
+        if not _memory_is_full(error):
+            raise
+        raise BurnishError(
+            f"out of memory: {str(error).splitlines()[0][:200] if str(error) else 'no more to be had'}; use a smaller "
+            "--batch-size, fewer --workers, or a smaller network"
+        ) from error
     return {"id": run.id, "status": run.status, "score": run.score, "seconds": run.cost and run.cost.train_seconds}
+
+
+def _memory_is_full(error: BaseException) -> bool:
+    """Whether torch or Python could not get memory; on the CPU torch says so in words only."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return any(words in str(error) for words in ("can't allocate memory", "not enough memory", "out of memory"))
+
+
+def keep(name: str, plan: Plan) -> None:
+    """Keep `plan` for contexts with `"held": name` as long as this process lives."""
+    _held[name] = plan
 
 
 @contextlib.contextmanager
@@ -73,9 +97,9 @@ def held(name: str, plan: Plan) -> Iterator[None]:
 def _base(context: str) -> Plan:
     """The baseline plan of a context; data are mapped, not copied, and the test set is not in them."""
     values = json.loads(context)
+    torch.set_num_threads(values["threads"])
     if "held" in values:
         return _held[values["held"]]
-    torch.set_num_threads(values["threads"])
     data = Data.restore(Path(values["data"]))
     source = ModelSource.from_json(values["source"])
     return Plan(model=source, data=data, loss=_loss(values["loss"]))
@@ -102,10 +126,18 @@ def train_plan(plan: Plan, ledger: Ledger, payload: dict[str, Any], *, device: s
         device: Where to compute.
     """
     data = with_rows(plan.data.replicate(payload["split"]), payload.get("base", {}).get("rows", 1.0))
-    checkpoint = ledger.path / "checkpoints" / f"{payload['id']}.pt" if payload.get("long") else None
+    checkpoint = ledger.path / "checkpoints" / f"{payload['id']}.pt"
     shadow = SHADOW if payload.get("readouts") else None
     with ledger.filling(payload["id"]) as directory:
-        fitted = fit(plan, seed=payload["seed"], data=data, device=device, shadow=shadow, checkpoint=checkpoint)
+        fitted = fit(
+            plan,
+            seed=payload["seed"],
+            data=data,
+            device=device,
+            shadow=shadow,
+            checkpoint=checkpoint,
+            every=CHECKPOINT_SECONDS,
+        )
         run = record(plan, payload, fitted)
         if fitted.status == "done":
             saved = save_weights(fitted.model, directory / "weights.safetensors")
@@ -114,8 +146,7 @@ def train_plan(plan: Plan, ledger: Ledger, payload: dict[str, Any], *, device: s
             if not payload.get("keep"):
                 saved.unlink()
         ledger.finish_run(directory, run)
-    if checkpoint is not None:
-        checkpoint.unlink(missing_ok=True)
+    checkpoint.unlink(missing_ok=True)
     return run
 
 

@@ -1,6 +1,7 @@
 """The state of a training between two epochs, written atomically, read without unpickling code."""
 
 import io
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -24,5 +25,5 @@ def load_checkpoint(path: Path) -> dict[str, Any] | None:
         return None
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, ValueError, EOFError):
+    except (RuntimeError, ValueError, EOFError, pickle.UnpicklingError):
         return None

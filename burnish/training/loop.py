@@ -100,6 +100,7 @@ def fit(
     shadow: Averaging | None = None,
     objective: Objective | None = None,
     checkpoint: Path | None = None,
+    every: float = 0.0,
     on_epoch: Callable[[dict[str, Any]], None] | None = None,
 ) -> Fitted:
     """Train `plan` once.
@@ -112,7 +113,8 @@ def fit(
         device: `auto`, `cpu`, `cuda`, ...
         shadow: Keep a running average beside the weights, as a readout.
         objective: Replaces the plan's loss; sees the inputs too, as distillation needs.
-        checkpoint: File to write after each epoch and to go on from.
+        checkpoint: File to go on from, and to write after an epoch.
+        every: Seconds of work worth a checkpoint; a training that takes less never writes one.
         on_epoch: Called with each new line of the curves.
 
     Example:
@@ -131,6 +133,7 @@ def fit(
     average = Average(network, averaging.decay) if averaging else None
     progress = _restore(checkpoint, network, optimizer, average)
     step_loss = objective or _plain(plan)
+    kept = time.monotonic()
 
     while progress.epoch < plan.epochs and progress.status == "done" and not _stopped(plan, progress):
         seed_everything(seed, "epoch", progress.epoch)
@@ -142,8 +145,9 @@ def fit(
         if on_epoch:
             on_epoch(progress.curves[-1])
         progress.epoch += 1
-        if checkpoint:
+        if checkpoint and time.monotonic() - kept >= every:
             _keep(checkpoint, network, optimizer, average, progress)
+            kept = time.monotonic()
     return _finished(plan, data, network, average, progress, place)
 
 

@@ -3,8 +3,6 @@
 import os
 import platform
 import sys
-import time
-from dataclasses import replace
 from importlib import metadata
 from typing import Any
 
@@ -13,12 +11,13 @@ from burnish.data.tensors import network_tensor
 from burnish.model.inspect import inspect
 from burnish.pipeline.price import runs_of, seconds_of, spoken
 from burnish.pipeline.stages.tune import trial_epochs
+from burnish.pipeline.timing import steps_per_second
 from burnish.pipeline.work import Work
 from burnish.training.feed import steps_per_epoch
 
 __all__ = ["prepare"]
 
-SMALL_RATE = 1e-6  # of the timed steps: numbers that are not finite may take longer
+STEPS = 5  # that are timed for the price
 
 
 def prepare(work: Work) -> dict[str, Any]:
@@ -26,7 +25,8 @@ def prepare(work: Work) -> dict[str, Any]:
     data, task = work.data, work.data.task
     example = network_tensor(data.preparation, data.inputs[data.train_rows[:2]])
     inspection = inspect(work.plan.probe(), example)
-    seconds_per_step = _step_seconds(work)
+    rate = steps_per_second(work.plan, device=work.device, threads=work.threads, seconds=0.0, least=STEPS)
+    seconds_per_step = 1 / rate
     lines = _price(work, seconds_per_step, inspection.bytes)
     work.observer({"event": "plan", "lines": lines})
     network = {
@@ -72,31 +72,6 @@ def _processor() -> str:
             return next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor() or sys.platform
-
-
-def _step_seconds(work: Work, steps: int = 5) -> float:
-    """Seconds of one training step, the first left out: the price of everything that follows."""
-    from burnish.training.feed import batches
-    from burnish.training.loop import device_for
-    from burnish.training.optimizers import build_optimizer
-    from burnish.training.seeds import seed_everything
-
-    place = device_for(work.device)
-    seed_everything(0, "price")
-    network = work.plan.build(0).to(place).train()
-    optimizer = build_optimizer(replace(work.plan.optimizer, lr=SMALL_RATE), network)
-    loss_function, start, counted = work.plan.loss, 0.0, 0
-    assert loss_function is not None
-    for x, y in batches(work.plan, work.data, seed=0, epoch=0, device=place):
-        loss_function(network(x), y).backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        if start:
-            counted += 1
-        start = start or time.perf_counter()
-        if counted == steps:
-            break
-    return (time.perf_counter() - start) / max(counted, 1)
 
 
 def _price(work: Work, seconds_per_step: float, size: int) -> list[str]:
