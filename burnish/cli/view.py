@@ -1,13 +1,13 @@
 """What the user sees while a job runs: a live line on a terminal, plain lines elsewhere.
 
 Observers are callables that take events, mappings with an `event`:
-`plan, stage, run, note, stage_done, done`. Unknown events are passed over.
+`plan, stage, run, effects, note, stage_done, done`. Unknown events are passed over.
 """
 
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -82,6 +82,7 @@ def live(stream: TextIO) -> Iterator[Observer]:
     """A line that shows the stage under way; what is worth keeping scrolls above it."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.text import Text
 
     columns = (
         TextColumn("{task.description}", markup=False),
@@ -89,7 +90,18 @@ def live(stream: TextIO) -> Iterator[Observer]:
         TextColumn("{task.fields[state]}", markup=False),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=Console(file=stream), transient=True) as progress:
+
+    class Board(Progress):
+        """The line, and below it what the screen has found so far."""
+
+        rows: tuple[Any, ...] = ()
+
+        def get_renderables(self) -> Iterator[Any]:
+            yield self.make_tasks_table(self.tasks)
+            if self.rows:
+                yield Text("\n".join(so_far(self.rows)))
+
+    with Board(*columns, console=Console(file=stream), transient=True) as progress:
         line = progress.add_task("starting", total=None, state="")
 
         def observer(event: Event) -> None:
@@ -102,6 +114,8 @@ def live(stream: TextIO) -> Iterator[Observer]:
                     word = event["stage"]
                 progress.update(line, completed=event["done"], total=event["total"], state=state, description=word)
             else:
+                if event["event"] == "effects":
+                    progress.rows = tuple(event["rows"]) if event["done"] < event["total"] else ()
                 for text in describe(event):
                     progress.console.print(text, markup=False, highlight=False)
 
@@ -128,11 +142,32 @@ def describe(event: Event) -> list[str]:
         score = _score("score", event.get("score")) or ", no score"
         place = f"{event['stage']} {event['done']}/{event['total']}"
         return [place + score + _score("best", event.get("best")) + _left(event)]
+    if name == "effects":  # in plain lines once, when the screen is through
+        return so_far(event["rows"]) if event["done"] == event["total"] else []
     if name == "note":
         return [event["text"]]
     if name == "stage_done" and not event.get("resumed") and event["seconds"] >= 1:
         return [f"{event['name']} done in {clock(event['seconds'])}"]
     return []
+
+
+def so_far(rows: Iterable[Any]) -> list[str]:
+    """The lines of what an unfinished experiment says: each technique's gain, give or take its standard error.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> so_far([SimpleNamespace(technique="A", gain=0.02, error=0.01, on=3, off=4)])
+        ['effects so far, from the screen alone:', '  A  +0.02 ± 0.01  (3 runs with it, 4 without)']
+    """
+    rows = list(rows)
+    width = max((len(row.technique) for row in rows), default=0)
+    gains = ["" if row.gain is None else f"{row.gain:+.2g}" for row in rows]
+    errors = ["" if row.error is None else f" ± {row.error:.2g}" for row in rows]
+    lines = [
+        f"  {row.technique:<{width}}  {gain + error or 'not known yet'}  ({row.on} runs with it, {row.off} without)"
+        for row, gain, error in zip(rows, gains, errors, strict=True)
+    ]
+    return ["effects so far, from the screen alone:", *lines] if lines else []
 
 
 def clock(seconds: float) -> str:
@@ -157,4 +192,8 @@ def _score(word: str, value: float | None) -> str:
 
 def _left(event: Event) -> str:
     seconds = event.get("seconds_left")
-    return "" if seconds is None or event["done"] >= event["total"] else f", {clock(seconds)} left"
+    if seconds is None or event["done"] >= event["total"]:
+        return ""
+    job = event.get("job_seconds_left")
+    whole = f" ({clock(job)} with the stages to come)" if job and job > seconds + 1 else ""
+    return f", {clock(seconds)} left{whole}"

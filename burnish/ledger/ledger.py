@@ -5,6 +5,7 @@
     ledger/runs/ID/result.json      one directory per finished run, with its arrays and weights
     ledger/openings.jsonl           each opening of the sealed test set
     ledger/seconds.json             time spent per stage, over all sittings
+    ledger/progress.json            how far the job is, for people
     ledger/lock                     held by the process that works on the job
 
 A result exists or does not; there is no half. Resuming means running what has none.
@@ -24,7 +25,7 @@ from typing import Any
 
 from burnish.errors import LedgerError, NoRunError
 from burnish.ledger.atomic import is_temporary, replace_directory, temporary_beside, write_text
-from burnish.ledger.lock import locked
+from burnish.ledger.lock import holder, locked
 from burnish.records import Run, dumps, from_json
 
 __all__ = ["Ledger"]
@@ -132,6 +133,21 @@ class Ledger:
         spent = self.seconds()
         spent[name] = spent.get(name, 0.0) + seconds
         write_text(self.path / "seconds.json", dumps(spent))
+
+    # -- progress --------------------------------------------------------------------------------
+
+    def put_progress(self, state: Json) -> None:
+        """Note how far the job is, for readers; nothing depends on it."""
+        write_text(self.path / "progress.json", dumps(state))
+
+    def progress(self) -> Json:
+        """The last note of how far the job is; empty where there is none."""
+        file = self.path / "progress.json"
+        return _read(file) if file.exists() else {}
+
+    def at_work(self) -> str | None:
+        """Who works on the job now, or None: nobody, or nobody who could be asked for."""
+        return holder(self.path / "lock")
 
     # -- runs ------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ try:
 except ImportError:  # not a POSIX system: atomic renames alone have to do
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["locked"]
+__all__ = ["holder", "locked"]
 
 PATIENCE = 3.0  # seconds a killed predecessor gets to be gone
 PAUSE = 0.05
@@ -46,6 +46,28 @@ def locked(file: Path) -> Iterator[bool]:
         yield held
     finally:
         os.close(handle)  # gives the lock back
+
+
+def holder(file: Path) -> str | None:
+    """Who holds the lock on `file` now; None when nobody does, or where locks are not known.
+
+    Looking takes a shared lock for a moment; a driver that starts meanwhile waits that long.
+    """
+    if fcntl is None:
+        return None
+    try:
+        handle = os.open(file, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _holder(handle)
+    except OSError:
+        return None
+    finally:
+        os.close(handle)
+    return None
 
 
 def _acquired(handle: int, file: Path, end: float) -> bool:

@@ -133,7 +133,10 @@ def _check_requirement(root: Path) -> None:
 
 def _one(work: Work, name: str, index: int, of: int) -> None:
     done = work.ledger.stage(name) is not None
-    total = 0 if done else runs_of(work).get(name, 0)
+    counts = runs_of(work)
+    total = 0 if done else counts.get(name, 0)
+    later = list(STAGES)[list(STAGES).index(name) + 1 :]
+    work.runner.ahead = sum(counts.get(stage, 0) for stage in later if work.ledger.stage(stage) is None)
     work.observer({"event": "stage", "name": name, "index": index, "of": of, "total": total, "resumed": done})
     start = time.monotonic()
     work.ledger.once(name, lambda: STAGES[name](work))

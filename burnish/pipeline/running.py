@@ -75,6 +75,7 @@ class Runner:
         self.observer = observer
         self.greater_is_better = greater_is_better
         self.best: float | None = None
+        self.ahead = 0  # runs of later stages, at most
 
     def run(self, specs: list[dict[str, Any]], *, may_fail: bool = False) -> list[Run]:
         """The runs of `specs`, in their order; only those without a result are carried out.
@@ -148,5 +149,6 @@ class Runner:
                 "score": result.get("score"),
                 "best": self.best,
                 "seconds_left": per_run * (total - done),
+                "job_seconds_left": per_run * (total - done + self.ahead),
             }
         )

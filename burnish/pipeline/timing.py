@@ -21,6 +21,7 @@ __all__ = ["candidates", "cores", "fewest", "measured_rates", "steps_per_second"
 SMALL_RATE = 1e-6  # of the timed steps: numbers that are not finite may take longer
 SECONDS, ROUNDS = 0.4, 2  # of each measurement, and how often all are taken in turns
 MOST_AT_ONCE = 12  # runs of the largest usual stage: more workers would idle
+HOPELESS = 0.5  # of the best: not measured again
 CLEARLY = 1.25  # more threads must give so many times the runs; a choice within the noise would differ from job to job
 
 
@@ -31,7 +32,7 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def steps_per_second(plan: Plan, *, device: str, threads: int, seconds: float = SECONDS, least: int = 2) -> float:
+def steps_per_second(plan: Plan, *, device: str, threads: int, seconds: float = SECONDS, least: int = 1) -> float:
     """Training steps of the baseline `plan` in a second with `threads` threads, the first left out."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
@@ -64,7 +65,8 @@ def measured_rates(pool: Any, ways: list[tuple[int, int]]) -> dict[int, float]:
     _rate(pool, max(workers for workers, _ in ways), 1, seconds=0.0)  # start and first touch are left out
     for _ in range(ROUNDS):
         for workers, threads in ways:
-            rates[threads] = max(rates[threads], _rate(pool, workers, threads, seconds=SECONDS))
+            if rates[threads] >= HOPELESS * max(rates.values()) or not rates[threads]:
+                rates[threads] = max(rates[threads], _rate(pool, workers, threads, seconds=SECONDS))
     return rates
 
 

@@ -11,6 +11,7 @@ from burnish.errors import UsageError
 from burnish.ledger import Ledger
 from burnish.pipeline.checking import bug_checks, check_plan, checked_plan
 from burnish.pipeline.executors import executor
+from burnish.pipeline.progress import Progress
 from burnish.pipeline.recipe import Recipe
 from burnish.pipeline.running import Observer, Runner
 from burnish.pipeline.setup import threads_set, with_kept_splits
@@ -116,6 +117,7 @@ def opened(
         findings = bug_checks(plan) if ledger.stage("preflight") is None else None
     with ledger.alone() as scratch:
         ledger.open(_identity(recipe, plan) | handed)
+        observer = Progress(ledger, observer)
         with executor(plan, recipe, ledger, scratch) as found, threads_set(found.threads):
             if found.note:
                 observer({"event": "note", "text": found.note})

@@ -61,7 +61,7 @@ def test_a_technique_with_nothing_to_do(check_refused, networks):
         (("--max-drop", "nan"), "--max-drop must be 0 or more and finite, got nan"),
         (("--target-score", "nan"), "--target-score must be finite, got nan"),
         (("--require", "speed<1"), "cannot read the requirement 'speed<1'; expected a quantity .latency_ms, bytes"),
-        (("--on", "moon"), "--on 'moon' is unknown; this version runs on `local`"),
+        (("--on", "moon"), "--on 'moon' is unknown; it is local "),
     ],
 )
 def test_flags(check_refused, tmp_path, flags, message):

@@ -74,3 +74,26 @@ def torch_threads(context, payload):
 
 def where(context, payload):
     return {"path": sys.path, "cwd": os.getcwd(), "stdin": sys.stdin.read(), "modules": "torch" in sys.modules}
+
+
+def weigh(shared, payload):
+    """The sum of a shared array, and a file."""
+    array = shared["array"]
+    return {
+        "sum": float(array.sum()) + payload["x"],
+        "read_only": not array.flags.writeable,
+        "file": bytes([payload["x"]]),
+    }
+
+
+def misbehave(shared, payload):
+    if payload["do"] == "fail":
+        raise ValueError("bad luck")
+    if payload["do"] == "die":
+        os._exit(1)
+    marks = Path(payload["marks"])
+    number = len(list(marks.iterdir())) + 1
+    (marks / str(number)).touch()
+    if number == 1:
+        time.sleep(600)  # until the node is gone
+    return {"attempts": number}

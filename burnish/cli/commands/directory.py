@@ -1,12 +1,13 @@
 """Reading a run directory: report, status. Neither needs torch."""
 
+import time
 from collections import Counter
 from typing import Any
 
 from burnish.cli.asked import Asked
 from burnish.cli.options import RunDirectory, takes
 from burnish.cli.output import show
-from burnish.cli.view import clock
+from burnish.cli.view import clock, so_far
 
 __all__ = ["report", "status"]
 
@@ -26,18 +27,24 @@ def report(asked: Asked, directory: RunDirectory) -> None:
 
 @takes()
 def status(asked: Asked, directory: RunDirectory) -> None:
-    """Say how far a run has come."""
+    """Say how far a run has come, also while it runs."""
     from burnish.ledger import Ledger
+    from burnish.pipeline.progress import screened_so_far
 
     ledger = Ledger(directory)
+    recipe, verdict = ledger.recipe(), ledger.stage("verdict")
     state: dict[str, Any] = {
         "directory": str(directory),
-        "recipe": ledger.recipe(),
+        "recipe": recipe,
         "stages": ledger.seconds(),
         "runs": dict(Counter(run.stage for run in ledger.runs())),
+        "failed": [f"{run.id}: {run.error or run.status}" for run in ledger.runs() if run.status != "done"],
         "openings": len(ledger.openings()),
-        "done": ledger.stage("verdict") is not None,
-        "verdict": ((ledger.stage("verdict") or {}).get("report") or {}).get("verdict"),
+        "at_work": ledger.at_work(),
+        "progress": ledger.progress(),
+        "effects_so_far": screened_so_far(ledger) if ledger.stage("analyse") is None else [],
+        "done": verdict is not None,
+        "verdict": ((verdict or {}).get("report") or {}).get("verdict"),
     }
     show(asked, state, _lines(state))
 
@@ -48,11 +55,38 @@ def _lines(state: dict[str, Any]) -> list[str]:
     stages = [f"  {name}: {clock(seconds)}" for name, seconds in state["stages"].items()]
     runs = ", ".join(f"{name} {count}" for name, count in state["runs"].items()) or "none"
     return [
-        f"{state['directory']}: {'done' if state['done'] else 'not done; run the same command to go on'}",
+        f"{state['directory']}: {_state(state)}",
+        *_under_way(state["progress"] if state["at_work"] else {}),
         f"finished stages: {len(stages) or 'none'}",
         *stages,
         f"finished runs: {runs}",
+        *(
+            [f"without a score: {len(state['failed'])}", *(f"  {line}" for line in state["failed"])][:6]
+            if state["failed"]
+            else []
+        ),
+        *so_far(state["effects_so_far"]),
         f"openings of the test set: {state['openings']}",
         *([f"verdict: {last}"] if last else []),
         *([f"report: {state['directory']}/report.html"] if state["done"] else []),
     ]
+
+
+def _state(state: dict[str, Any]) -> str:
+    if state["at_work"]:
+        return f"under way, by {state['at_work']}"
+    return "done" if state["done"] else "not done; run the same command to go on"
+
+
+def _under_way(progress: dict[str, Any]) -> list[str]:
+    """The stage under way, as far as it was noted."""
+    if not progress.get("name"):
+        return []
+    place = f"stage {progress['index']} of {progress['of']}: " if progress.get("of") else ""
+    runs = f", {progress['done']}/{progress['total']} runs" if progress.get("total") else ""
+    left = progress.get("seconds_left")
+    words = f", {clock(left)} left" if left is not None and progress["done"] < progress["total"] else ""
+    job = progress.get("job_seconds_left")
+    whole = f", {clock(job)} for the runs to come at most" if job and job > (left or 0) + 1 else ""
+    ago = max(time.time() - progress["time"], 0.0)  # a clock that was set back gives no age
+    return [f"{place}{progress['name']}{runs}{words}{whole} (noted {clock(ago)} ago)"]
