@@ -65,12 +65,13 @@ class Study:
 
 
 class Forked(Study):
-    """The same command in a copy of this process, which has imported everything: most kills then hit the study itself."""
+    """The same command in a copy of this process, which has imported everything: most kills hit the study itself."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "net.py").write_text(NETWORK.format(width=16))
         self.root, self.log = folder / "run", folder / "log.txt"
+        self.code: int | None = None
         self.pid = os.fork()
         if not self.pid:
             os.setsid()
@@ -90,14 +91,11 @@ class Forked(Study):
     def wait(self, seconds: float | None = None) -> int | None:
         """The exit code, or None after `seconds`."""
         end = time.monotonic() + (1e9 if seconds is None else seconds)
-        while True:
+        while self.code is None and time.monotonic() < end:
             found, status = os.waitpid(self.pid, os.WNOHANG)
-            if found:
-                self.wait = lambda seconds=None: os.waitstatus_to_exitcode(status)  # type: ignore[method-assign]
-                return os.waitstatus_to_exitcode(status)
-            if time.monotonic() > end:
-                return None
-            time.sleep(0.02)
+            self.code = os.waitstatus_to_exitcode(status) if found else None
+            time.sleep(0 if found else 0.02)
+        return self.code
 
 
 def outcome(root: Path) -> dict:

@@ -62,11 +62,13 @@ def test_a_job_that_fails_or_dies_is_a_result_and_a_lost_node_is_none(two_nodes,
         assert found["bad"]["error"] == "ValueError: bad luck"
         assert "lost again and again" in found["dies"]["error"]
     waits = Job(id="waits", payload={"do": "wait", "marks": str(marks)})
-    with Cluster(target="execution_jobs:misbehave", shared={}, address=cluster.address, threads=2) as pool:
-        with ThreadPoolExecutor(1) as beside:
-            results = beside.submit(lambda: dict(pool.run([waits])))
-            while not list(marks.iterdir()):
-                time.sleep(0.05)
-            cluster.remove_node(node, allow_graceful=False)
-            cluster.add_node(num_cpus=2)
-            assert results.result() == {"waits": {"attempts": 2}}
+    with (
+        Cluster(target="execution_jobs:misbehave", shared={}, address=cluster.address, threads=2) as pool,
+        ThreadPoolExecutor(1) as beside,
+    ):
+        results = beside.submit(lambda: dict(pool.run([waits])))
+        while not list(marks.iterdir()):
+            time.sleep(0.05)
+        cluster.remove_node(node, allow_graceful=False)
+        cluster.add_node(num_cpus=2)
+        assert results.result() == {"waits": {"attempts": 2}}
