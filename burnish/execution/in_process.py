@@ -46,6 +46,9 @@ class InProcess:
     def close(self) -> None:
         """Nothing to end."""
 
+    def resize(self, workers: int) -> None:
+        """Nothing to change: jobs go one after another."""
+
     def run(
         self, jobs: Iterable[Job], *, on_event: Callable[[dict[str, Any]], None] | None = None
     ) -> Iterator[tuple[str, dict[str, Any]]]:

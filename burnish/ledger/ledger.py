@@ -84,7 +84,6 @@ class Ledger:
                 f"{self.root} holds another job ({lines}); give another --out, the recipe of before, "
                 "or delete the directory"
             )
-        self._sweep(older=DAY)
         return True
 
     def recipe(self) -> Json:

@@ -96,17 +96,19 @@ class _Local:
     def __init__(self, context: dict[str, Any], *, portable: bool) -> None:
         self.context, self.portable = context, portable
         self.pool: Pool | InProcess | None = None
+        self.threads = 0
 
     def resized(self, workers: int, threads: int) -> Pool | InProcess:
         """The pool with so many workers and threads; workers that are there stay where they can."""
-        if not self.portable:
-            self.pool = InProcess(target=WORK, context=self.context | {"threads": threads}, threads=threads)
-        elif self.pool is None or not isinstance(self.pool, Pool) or self.pool.threads != threads:
-            self.close()
-            context = self.context | {"threads": threads}
+        if self.pool is not None and self.threads == threads:
+            self.pool.resize(workers)
+            return self.pool
+        self.close()
+        context, self.threads = self.context | {"threads": threads}, threads
+        if self.portable:
             self.pool = Pool(target=WORK, context=context, workers=workers, threads=threads)
         else:
-            self.pool.resize(workers)
+            self.pool = InProcess(target=WORK, context=context, threads=threads)
         return self.pool
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ from bad_input_files import NETWORKS, write_arrays
 from burnish.cli.main import main
 from burnish.data import load
 from burnish.execution import InProcess
-from burnish.pipeline import work
+from burnish.pipeline import executors
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +19,8 @@ def in_this_process(monkeypatch):
     def pool(*, target, context, workers, threads):
         return InProcess(target=target, context=context)
 
-    monkeypatch.setattr(work, "Pool", pool)
+    monkeypatch.setattr(executors, "Pool", pool)
+    monkeypatch.setattr(executors, "cores", lambda: 1)  # nothing to measure
 
 
 @pytest.fixture

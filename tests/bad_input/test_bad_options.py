@@ -56,7 +56,7 @@ def test_a_technique_with_nothing_to_do(check_refused, networks):
         (("--lr", "nan"), "--lr must be above 0 and finite, got nan"),
         (("--lr", "inf"), "--lr must be above 0 and finite, got inf"),
         (("--seed", "-1"), "--seed must be from 0 to 4294967295, got -1"),
-        (("--workers", "-1"), r"--workers must be 0 \(one per core\) or more, got -1"),
+        (("--workers", "-1"), r"--workers must be 0 \(as many as suit the machine\) or more, got -1"),
         (("--min-gain", "-0.1"), "--min-gain must be 0 or more and finite, got -0.1"),
         (("--max-drop", "nan"), "--max-drop must be 0 or more and finite, got nan"),
         (("--target-score", "nan"), "--target-score must be finite, got nan"),

@@ -92,3 +92,24 @@ def test_a_directory_that_cannot_be_made_is_a_clear_error(tmp_path):
     (tmp_path / "run").write_text("I am a file")
     with pytest.raises(LedgerError, match=r"could not create .*lock: .*; check disk"), Ledger(tmp_path / "run").alone():
         pass
+
+
+@pytest.mark.parametrize("clock", [0.0, 4e9])
+def test_leftovers_go_whatever_the_clock_says(tmp_path, monkeypatch, clock):
+    ledger = Ledger(tmp_path)
+    ledger.open({"seed": 0})
+    leftover = ledger.new_run("x")
+    monkeypatch.setattr("burnish.ledger.ledger.time.time", lambda: clock)
+    with ledger.alone() as scratch:
+        assert not leftover.exists()
+        assert ledger.open({"seed": 0}) is True
+        assert scratch.is_dir(), "what is in use was taken for a leftover"
+    assert temporary(tmp_path) == []
+
+
+def test_who_holds_the_lock_can_be_asked(holder, tmp_path):
+    assert str(holder.pid) in Ledger(tmp_path).at_work()
+    holder.kill()
+    holder.wait()
+    assert Ledger(tmp_path).at_work() is None
+    assert Ledger(tmp_path / "absent").at_work() is None

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from burnish.errors import BurnishError, LedgerError
+from burnish.errors import BurnishError, ExecutionError, LedgerError
 from burnish.execution import InProcess
 from burnish.ledger import Ledger
 from burnish.pipeline import worker
@@ -67,3 +67,27 @@ def test_a_file_that_the_network_misses_is_the_runs_own_fault(tmp_path, monkeypa
     (run,) = runner(tmp_path, carry_out).run(specs(1), may_fail=True)
     assert run.status == "failed"
     assert "vocabulary.txt" in run.error
+
+
+def test_a_worker_out_of_memory_says_so(tmp_path, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(worker, "_base", lambda context: None)
+    monkeypatch.setattr(worker, "train_run", lambda *args, **options: torch.empty(2**60))
+
+    def carry_out(context, payload):
+        return worker.work({"root": str(tmp_path), "device": "cpu"}, payload)
+
+    (run,) = runner(tmp_path, carry_out).run(specs(1), may_fail=True)
+    assert run.status == "failed"
+    assert run.error.startswith("BurnishError: out of memory: ")
+    assert run.error.endswith("use a smaller --batch-size, fewer --workers, or a smaller network")
+
+
+def test_what_is_wrong_with_a_cluster_is_no_result_of_a_run(tmp_path):
+    def carry_out(context, payload):
+        raise ExecutionError("a node has other versions")
+
+    with pytest.raises(ExecutionError, match="^a node has other versions"):
+        runner(tmp_path, carry_out).run(specs(2))
+    assert list(Ledger(tmp_path).runs()) == []

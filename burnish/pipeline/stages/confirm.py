@@ -23,6 +23,7 @@ from burnish.studies.confirmation import (
 __all__ = ["confirm", "confirmed_pairs", "cost_ratio"]
 
 FIRST_SPLIT = 201
+CHEAPER = 0.95  # of equals, the recipe ships where it costs at most so much of the baseline
 SECONDARY = ("accuracy", "f1_macro", "precision_macro", "recall_macro", "log_loss", "ece", "rmse", "mae", "r2")
 Pairs = list[tuple[Run, Run]]
 
@@ -116,11 +117,8 @@ def _ships(decision: Decision, pairs: Pairs, recipe: list[str]) -> list[str]:
     """The recipe when confirmed; of equals the cheaper one; else the baseline."""
     if decision.verdict == CONFIRMED:
         return recipe
-    if (
-        decision.verdict == EQUIVALENT
-        and (cost_ratio(pairs, "train_seconds") or 1) < 0.95
-        and (cost_ratio(pairs, "bytes") or 1) <= 1
-    ):
+    costs = [cost_ratio(pairs, name) or 1 for name in ("bytes", "operations")]  # seconds differ from job to job
+    if decision.verdict == EQUIVALENT and max(costs) <= 1 and min(costs) < CHEAPER:
         return recipe
     return []
 
