@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from burnish.cli.commands.directory import report, status
+from burnish.cli.commands.directory import evaluate, report, status
 from burnish.cli.commands.job import init, run, study
 from burnish.cli.commands.look import diagnose, inspect, techniques
 from burnish.cli.commands.runs import compare, train
@@ -38,7 +38,7 @@ app = typer.Typer(
 )
 for command in (run, init, inspect, diagnose, train, compare, study, compress):
     app.command()(command)
-for command in (export, predict, bench, report, status, techniques):
+for command in (export, predict, evaluate, bench, report, status, techniques):
     app.command()(command)
 
 

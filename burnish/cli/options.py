@@ -22,7 +22,7 @@ PANELS: dict[str, dict[str, str]] = {
     "Data": {
         "data": "digits, an image folder, a CSV, Parquet or NPZ file, or file.py:function.",
         "target": "Column to predict; label, target, class or y are found without.",
-        "task": "classification or regression; told from the targets without.",
+        "task": "classification, multilabel or regression; told from the targets without.",
         "modality": "image, table, text or series; told from the data without.",
         "group": "Column whose groups stay on one side of every split.",
         "time": "Column of times: validation is always later than training.",

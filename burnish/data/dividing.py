@@ -93,7 +93,7 @@ def _shares(parts: Parts, options: Options) -> tuple[float | int, float | int]:
 
 
 def _check_countable(targets: Array, parts: Parts) -> None:
-    if targets.dtype.kind != "i":
+    if targets.dtype.kind != "i" or targets.ndim == 2:
         return
     counts = np.bincount(targets)
     if counts.min() < 2:
@@ -122,12 +122,17 @@ def check_rows(pieces: Pieces, kind: str, classes: tuple[str, ...]) -> None:
     """Refuse too few rows, and training rows that lack a class."""
     if len(pieces.targets) < LEAST_ROWS:
         raise DataError(f"{len(pieces.targets)} rows for training and validation; at least {LEAST_ROWS} are needed")
-    if kind != "classification":
+    train = pieces.targets[pieces.train_rows]
+    if kind == "multilabel":
+        lacking = [str(number) for number in np.flatnonzero(train.max(0) == train.min(0))]
+        total, what = train.shape[1], "labels (or have nothing else)"
+    elif kind == "classification":
+        lacking = [name for i, name in enumerate(classes) if i not in np.unique(train)]
+        total, what = len(classes), "classes"
+    else:
         return
-    present = np.unique(pieces.targets[pieces.train_rows])
-    lacking = [name for i, name in enumerate(classes) if i not in present]
     if lacking:
         raise DataError(
-            f"the training rows lack {len(lacking)} of {len(classes)} classes: {', '.join(map(repr, lacking[:5]))}; "
-            "with groups, times or max_rows, check that each class occurs in training"
+            f"the training rows lack {len(lacking)} of {total} {what}: {', '.join(map(repr, lacking[:5]))}; "
+            "with groups, times or max_rows, check that each of them occurs in training"
         )

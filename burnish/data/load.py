@@ -46,7 +46,7 @@ def load(
         source: `digits`; a folder of image classes, or one with `train`, `val` and `test` inside; a CSV or Parquet
             file, or a folder with `train.csv` and so on; an NPZ file; `file.py:function` that returns data sets,
             loaders or arrays; `(inputs, targets)`; a torch `Dataset` or loader; a dict `train=..., test=...` of these.
-        task: `classification` or `regression`; inferred from the targets when not given, and noted.
+        task: `classification`, `multilabel` or `regression`; inferred from the targets when not given, and noted.
         target: Name of the target column; several for several values. `label`, `target`, `class` or `y` by default.
         modality: `image`, `text`, `table` or `series`; inferred when not given, and noted.
         metric: Primary metric instead of the task's own.
@@ -146,6 +146,9 @@ def _encode_targets(parts: Parts, kind: str) -> tuple[dict[str, Array], tuple[st
     given = {"training": parts.train, "validation": parts.validation, "test": parts.test}
     if kind == "regression":
         return {where: _values(raw, where) for where, raw in given.items() if raw is not None}, ()
+    if kind == "multilabel":
+        labels = {where: _values(raw, where).astype(np.int64) for where, raw in given.items() if raw is not None}
+        return labels, parts.train.names
     values, classes = order_classes(parts.train.targets, parts.train.names)
     codes = {}
     for where, raw in given.items():

@@ -9,7 +9,7 @@ import numpy as np
 
 from burnish.errors import DataError
 
-__all__ = ["Scheme", "first_split", "resplit", "subsample"]
+__all__ = ["Scheme", "first_split", "resplit", "strata", "subsample"]
 
 Array = np.ndarray
 KINDS = ("resample", "fixed", "grouped", "timed")
@@ -69,7 +69,7 @@ def first_split(
             f"{n} rows cannot give {n_validation} for validation and {n_test} for test and still train: "
             "ask for less or bring more rows"
         )
-    rng, everything = _generator(seed), np.arange(n)
+    rng, everything, targets = _generator(seed), np.arange(n), strata(targets)
     pool, sealed = _divide(everything, targets, n_test, scheme, rng, keep=2)
     train, held = _divide(pool, targets, n_validation, scheme, rng, keep=1)
     return train, held, sealed
@@ -83,7 +83,7 @@ def resplit(
     A `fixed` scheme leaves validation alone and draws the training rows with replacement (every class stays in).
     A `timed` one moves the origin back by up to half of the training rows; validation stays later than training.
     """
-    rng = _generator(seed)
+    rng, targets = _generator(seed), strata(targets)
     if scheme.kind == "fixed":
         return _bootstrap(train_rows, targets, scheme, rng), validation_rows
     union = np.sort(np.concatenate([train_rows, validation_rows]))
@@ -96,7 +96,20 @@ def subsample(rows: Array, targets: Array, size: int, seed: int) -> Array:
     """`size` of `rows`, sorted, with the classes' shares kept where targets are integers."""
     if size >= len(rows):
         return np.sort(rows)
-    return _stratified(rows, targets, size, _generator(seed), keep=0)[1]
+    return _stratified(rows, strata(targets), size, _generator(seed), keep=0)[1]
+
+
+def strata(targets: Array) -> Array:
+    """What shares are kept of: classes; of examples with several labels the rarest one each has, or none.
+
+    Example:
+        >>> strata(np.array([[1, 1], [1, 0], [0, 0]])).tolist()
+        [1, 0, 2]
+    """
+    if targets.ndim != 2 or targets.dtype.kind not in "iu":
+        return targets
+    rarity = np.where(targets > 0, targets.sum(0)[None], len(targets) + 1)
+    return np.where(targets.any(1), rarity.argmin(1), targets.shape[1])
 
 
 def _generator(seed: int) -> np.random.Generator:

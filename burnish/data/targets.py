@@ -7,9 +7,9 @@ import numpy as np
 
 from burnish.data.tables import MISSING
 from burnish.errors import DataError, UsageError
-from burnish.tasks import TASKS, Classification, Regression, Task
+from burnish.tasks import TASKS, Classification, Multilabel, Regression, Task
 
-__all__ = ["clean", "encode_classes", "infer_kind", "make_task", "order_classes"]
+__all__ = ["clean", "encode_classes", "infer_kind", "label_names", "make_task", "order_classes"]
 
 Array = np.ndarray
 FEW = 20  # up to as many different numbers are taken as classes
@@ -83,15 +83,15 @@ def infer_kind(targets: Array, asked: str | None) -> tuple[str, str]:
     kind = asked or inferred
     if kind == "regression" and targets.dtype == object:
         raise DataError(f"regression needs numbers, the targets are texts such as {targets[0]!r}")
-    if kind == "classification":
-        _check_classes(targets)
-    else:
-        _check_values(targets)
-    other = "regression" if kind == "classification" else "classification"
+    checks = {"classification": _check_classes, "multilabel": _check_labels, "regression": _check_values}
+    checks[kind](targets)
+    other = "classification" if kind == "regression" and targets.ndim == 1 else "regression"
     return kind, "" if asked else f"task taken as {kind}: {why} (set the task to {other} to override)"
 
 
 def _infer(targets: Array) -> tuple[str, str]:
+    if targets.ndim == 2 and np.isin(targets, (0, 1)).all():
+        return "multilabel", f"there are {targets.shape[1]} targets of 0 and 1 for each example"
     if targets.ndim == 2:
         return "regression", f"there are {targets.shape[1]} targets for each example"
     distinct = len(np.unique(targets))
@@ -117,6 +117,20 @@ def _check_classes(targets: Array) -> None:
         raise DataError(
             f"{distinct} different targets in {len(targets)} rows are no classes: name another target column, "
             "or set the task to regression if they are numbers"
+        )
+
+
+def _check_labels(targets: Array) -> None:
+    if targets.ndim != 2 or not np.isin(targets, (0, 1)).all():
+        raise DataError(
+            f"multilabel needs a column of 0 and 1 for each label, the targets have shape {targets.shape} and values "
+            f"such as {targets.reshape(-1)[:3].tolist()}: encode the labels so, or name another task"
+        )
+    constant = np.flatnonzero((targets == targets[:1]).all(0))
+    if len(constant):
+        raise DataError(
+            f"{len(constant)} of {targets.shape[1]} labels never differ, the first is number {constant[0] + 1}, always "
+            f"{int(targets[0, constant[0]])}: leave these columns out"
         )
 
 
@@ -167,6 +181,19 @@ def make_task(
     try:
         if kind == "classification":
             return Classification.for_targets(classes, targets, metric)
+        if kind == "multilabel":
+            return Multilabel(labels=label_names(targets, classes or columns), metric_name=metric or "pr_auc")
         return Regression.for_targets(columns, targets, metric)
     except ValueError as error:
         raise UsageError(str(error)) from error
+
+
+def label_names(targets: Array, names: Sequence[str]) -> tuple[str, ...]:
+    """A name for each column of `targets`: the given ones, or numbered ones.
+
+    Example:
+        >>> label_names(np.zeros((3, 2)), ["target"])
+        ('target_0', 'target_1')
+    """
+    width = targets.shape[1]
+    return tuple(names) if len(names) == width else tuple(f"{(*names, 'label')[0]}_{i}" for i in range(width))

@@ -6,20 +6,27 @@ on the same examples with the same seed are resampled in pairs.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 import numpy as np
 
-from burnish.metrics import METRICS
+from burnish.metrics import AVERAGES, METRICS, TOP
+from burnish.metrics.classes import class_scores, top_hits
+from burnish.metrics.labels import decided
+from burnish.metrics.ranking import class_average, one_vs_rest
 
-__all__ = ["bootstrap", "class_scores", "resampled_class_counts", "resampled_squared_ece"]
+__all__ = ["bootstrap", "resampled_class_counts", "resampled_label_counts", "resampled_squared_ece"]
 
 Array = np.ndarray
 Counts = tuple[Array, Array, Array]
 CHUNK = 4_000_000  # indices held at once
 ECE_BINS = 15
-AVERAGED = ("log_loss", "brier", "mae", "rmse")
-COUNTED = ("accuracy", "balanced_accuracy", *(f"{s}_{a}" for s in ("precision", "recall", "f1") for a in
-           ("macro", "micro", "weighted")))  # fmt: skip
+AREAS = ("roc_auc", "pr_auc")
+AREA_WORK = 50_000_000  # examples times classes times resamples that areas may cost, from 200 resamples on
+LEAST_RESAMPLES = 200
+TOPS = {f"top{k}_accuracy": k for k in TOP}
+AVERAGED = ("log_loss", "brier", "mae", "rmse", "subset_accuracy", "hamming_loss", *TOPS)
+COUNTED = ("accuracy", "balanced_accuracy", *(f"{s}_{a}" for s in ("precision", "recall", "f1") for a in AVERAGES))
 
 
 def bootstrap(
@@ -29,14 +36,18 @@ def bootstrap(
 
     Args:
         names: Metric names.
-        predictions: Class probabilities `(n, classes)`, or values `(n,)` or `(n, k)`.
-        targets: Class indices `(n,)`, or values of the same shape as the predictions.
+        predictions: Probabilities `(n, classes)` or `(n, labels)`, or values `(n,)` or `(n, k)`.
+        targets: Class indices `(n,)`, labels `(n, labels)`, or values of the same shape as the predictions.
         resamples: How many bootstrap samples of the examples.
         seed: Decides the resamples, together with `n`.
     """
     names = tuple(names)
-    statistics = _statistics(names, predictions, targets)
+    areas = [name for name in names if name in AREAS]
+    statistics = _statistics(tuple(name for name in names if name not in AREAS), predictions, targets)
     parts: dict[str, list[Array]] = {name: [] for name in names}
+    for index in _resamples(len(targets), _affordable(resamples, predictions, targets) if areas else 0, seed):
+        for name in areas:
+            parts[name].append(class_average(name, predictions, targets, times_drawn(index)))
     for index in _resamples(len(targets), resamples, seed):
         for group, function in statistics:
             for name, values in zip(group, function(index), strict=True):
@@ -52,11 +63,17 @@ def resampled_class_counts(
     return tuple(np.concatenate(part) for part in zip(*chunks, strict=True))  # type: ignore[return-value]
 
 
-def class_scores(kind: str, hits: Array, predicted: Array, support: Array) -> Array:
-    """`precision`, `recall` or `f1` from counts of any shape; 0 where nothing can be counted, as in scikit-learn."""
-    if kind == "precision":
-        return _ratio(hits, predicted)
-    return _ratio(hits, support) if kind == "recall" else _ratio(2 * hits, predicted + support)
+def resampled_label_counts(chosen: Array, there: Array, *, resamples: int = 1000, seed: int = 0) -> Counts:
+    """The same for labels: hits, predictions and support of each label, each `(resamples, labels)`."""
+    chunks = [_label_counts(chosen, there, index) for index in _resamples(len(there), resamples, seed)]
+    return tuple(np.concatenate(part) for part in zip(*chunks, strict=True))  # type: ignore[return-value]
+
+
+def times_drawn(index: Array) -> Array:
+    """How often each example is in each resample, `(resamples, n)`."""
+    rows, n = index.shape
+    flat = np.bincount((index + np.arange(rows)[:, None] * n).ravel(), minlength=rows * n)
+    return flat.reshape(rows, n)
 
 
 def resampled_squared_ece(
@@ -74,6 +91,12 @@ def resampled_squared_ece(
     return np.concatenate(chunks), float(debiased[0]), float(plain[0])
 
 
+def _affordable(resamples: int, predictions: Array, targets: Array) -> int:
+    """Resamples of an area: sorted examples are gone through for each class."""
+    work = len(targets) * len(one_vs_rest(predictions, targets))
+    return min(resamples, max(AREA_WORK // work, LEAST_RESAMPLES))
+
+
 def _resamples(n: int, resamples: int, seed: int) -> Iterator[Array]:
     rng = np.random.default_rng(seed)
     step = max(1, CHUNK // n)
@@ -88,12 +111,9 @@ def _statistics(
     groups: list[tuple[tuple[str, ...], Callable[[Array], list[Array]]]] = []
     counted = tuple(name for name in names if name in COUNTED)
     if counted:
-        labels, classes = predictions.argmax(1), predictions.shape[1]
-
-        def count(index: Array) -> list[Array]:
-            counts = _counts(labels, targets, classes, index)
-            return [_counted(name, *counts) for name in counted]
-
+        count = partial(_of_classes, counted, predictions, targets)
+        if targets.ndim == 2:
+            count = partial(_of_labels, counted, predictions, targets)
         groups.append((counted, count))
     for name in names:
         if name not in COUNTED:
@@ -105,7 +125,7 @@ def _single(name: str, predictions: Array, targets: Array) -> Callable[[Array], 
     if name in AVERAGED:
         values, root = _per_example(name, predictions, targets), name == "rmse"
         return lambda index: [np.sqrt(values[index].mean(1)) if root else values[index].mean(1)]
-    if name == "ece":
+    if name == "ece" and targets.ndim == 1:
         confidence, hit = _sorted_confidence(predictions, targets)
         return lambda index: [np.sqrt(np.clip(_squared_ece(confidence, hit, index)[0], 0, None))]
     metric = METRICS[name]
@@ -114,12 +134,51 @@ def _single(name: str, predictions: Array, targets: Array) -> Callable[[Array], 
 
 def _per_example(name: str, predictions: Array, targets: Array) -> Array:
     """What the metric averages over the examples, `(n,)`."""
+    if name in TOPS:
+        return top_hits(TOPS[name], predictions, targets).astype(float)
+    if targets.ndim == 2 and name in ("log_loss", "brier", "subset_accuracy", "hamming_loss"):
+        return _per_label_example(name, predictions, targets)
     if name == "log_loss":
         return -np.log(np.clip(predictions[np.arange(len(targets)), targets], 1e-12, 1))
     if name == "brier":
         return ((predictions - np.eye(predictions.shape[1])[targets]) ** 2).sum(1)
     distance = np.abs(predictions - targets).reshape(len(targets), -1)
     return distance.mean(1) if name == "mae" else (distance**2).mean(1)
+
+
+def _per_label_example(name: str, predictions: Array, targets: Array) -> Array:
+    right = decided(predictions) == (targets > 0.5)
+    if name == "subset_accuracy":
+        return right.all(1).astype(float)
+    if name == "hamming_loss":
+        return 1 - right.mean(1)
+    if name == "brier":
+        return ((predictions - targets) ** 2).mean(1)
+    return -np.log(np.clip(np.where(targets > 0.5, predictions, 1 - predictions), 1e-12, 1)).mean(1)
+
+
+def _of_classes(names: tuple[str, ...], predictions: Array, targets: Array, index: Array) -> list[Array]:
+    counts = _counts(predictions.argmax(1), targets, predictions.shape[1], index)
+    return [_counted(name, *counts) for name in names]
+
+
+def _of_labels(names: tuple[str, ...], predictions: Array, targets: Array, index: Array) -> list[Array]:
+    hits, predicted, support = _label_counts(decided(predictions), targets > 0.5, index)
+    found = []
+    for name in names:
+        kind, average = name.split("_")
+        if average == "micro":
+            found.append(class_scores(kind, hits.sum(1), predicted.sum(1), support.sum(1)))
+            continue
+        scores = class_scores(kind, hits, predicted, support)
+        weighted = _ratio((scores * support).sum(1), support.sum(1))
+        found.append(scores.mean(1) if average == "macro" else weighted)
+    return found
+
+
+def _label_counts(chosen: Array, there: Array, index: Array) -> Counts:
+    times = times_drawn(index).astype(float)
+    return times @ (chosen & there), times @ chosen.astype(float), times @ there.astype(float)
 
 
 def _counts(labels: Array, targets: Array, classes: int, index: Array) -> Counts:

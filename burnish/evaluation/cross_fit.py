@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from burnish.data.splits import strata
 from burnish.errors import UsageError
 from burnish.metrics import METRICS, Metric
 from burnish.tasks import Task
@@ -44,7 +45,7 @@ def crossfit_best_epoch(
             "with at least one epoch and two rows"
         )
     predictions = [task.decode(outputs) for outputs in epoch_outputs]
-    wanted = targets if task.kind == "classification" else np.asarray(targets).reshape(predictions[0].shape)
+    wanted = np.asarray(targets).reshape(predictions[0].shape) if task.kind == "regression" else targets
     by = metric or task.primary
     first, second = halves(wanted, task, seed=seed)
     combined, epochs = np.empty_like(predictions[0]), []
@@ -64,13 +65,15 @@ def crossfit_best_epoch(
 def halves(targets: Array, task: Task, *, seed: int = 0) -> tuple[Array, Array]:
     """Two sorted halves of the rows at random, with every class in both where it has two rows."""
     order = np.random.default_rng(seed).permutation(len(targets))
-    if task.kind == "classification":
+    if task.kind == "multilabel":
+        order = order[np.argsort(strata(targets)[order], kind="stable")]
+    elif task.kind == "classification":
         order = order[np.argsort(targets[order], kind="stable")]
     return np.sort(order[::2]), np.sort(order[1::2])
 
 
 def _best(predictions: list[Array], targets: Array, task: Task, by: Metric) -> int:
-    loss = METRICS["log_loss" if task.kind == "classification" else "rmse"]
+    loss = METRICS["rmse" if task.kind == "regression" else "log_loss"]
     keys = [(_error(by, p, targets), _error(loss, p, targets), epoch) for epoch, p in enumerate(predictions)]
     return min(keys)[2]
 

@@ -11,14 +11,34 @@ from typing import Any
 import numpy as np
 
 from burnish.errors import UsageError
-from burnish.evaluation.bootstrap import bootstrap, class_scores, resampled_class_counts, resampled_squared_ece
-from burnish.metrics import METRICS, Metric
+from burnish.evaluation.bootstrap import (
+    bootstrap,
+    resampled_class_counts,
+    resampled_label_counts,
+    resampled_squared_ece,
+)
+from burnish.metrics import METRICS, TOP, Metric, reliability
+from burnish.metrics.classes import class_scores
+from burnish.metrics.labels import decided
 from burnish.records import Estimate
 from burnish.tasks import Task
 
-__all__ = ["aligned", "confusion", "ece_interval", "per_class", "quality", "score", "unit_of", "wilson"]
+__all__ = [
+    "aligned",
+    "confusion",
+    "ece_interval",
+    "interval_of",
+    "per_class",
+    "reliability_of",
+    "quality",
+    "score",
+    "unit_of",
+    "wilson",
+]
 
 Array = np.ndarray
+WILSON, BASIC, PERCENTILE = "Wilson", "basic bootstrap of its square", "percentile bootstrap"
+SHARES = ("accuracy", "subset_accuracy", *(f"top{k}_accuracy" for k in TOP))  # of examples that are right
 UNITS = {"log_loss": "nats", "brier": "squared distance", "rmse": "target unit", "mae": "target unit", "r2": "ratio"}
 
 
@@ -27,8 +47,8 @@ def quality(
 ) -> dict[str, Estimate]:
     """Every metric of `task` with its interval.
 
-    Accuracy gets a Wilson interval, which stays honest near one; the calibration error a basic bootstrap
-    on its square; everything else a percentile bootstrap over the examples.
+    Shares of right examples get a Wilson interval, which stays honest near one; the calibration error a basic
+    bootstrap on its square; everything else a percentile bootstrap over the examples. `interval_of` says which.
 
     Args:
         task: What is predicted.
@@ -45,17 +65,31 @@ def quality(
     """
     predictions, targets = aligned(predictions, targets)
     values = task.evaluate(predictions, targets)
-    drawn = bootstrap([n for n in values if n != "ece"], predictions, targets, resamples=resamples, seed=seed)
+    ways = {name: interval_of(name, targets) for name in values}
+    resampled = [name for name, way in ways.items() if way == PERCENTILE]
+    drawn = bootstrap(resampled, predictions, targets, resamples=resamples, seed=seed)
     estimates = {}
     for name, value in values.items():
-        if name == "accuracy":
+        if ways[name] == WILSON:
             low, high = wilson(round(value * len(targets)), len(targets), level=level)
-        elif name == "ece":
+        elif ways[name] == BASIC:
             low, high = ece_interval(predictions, targets, level=level, resamples=resamples, seed=seed)
         else:
             low, high = percentiles(drawn[name], level)
         estimates[name] = _estimate(name, value, low, high, len(targets), level)
     return estimates
+
+
+def interval_of(name: str, targets: Array) -> str:
+    """How the interval of the metric called `name` comes about.
+
+    Example:
+        >>> interval_of("accuracy", np.zeros(3, dtype=int))
+        'Wilson'
+    """
+    if name in SHARES:
+        return WILSON
+    return BASIC if name == "ece" and np.asarray(targets).ndim == 1 else PERCENTILE
 
 
 def score(
@@ -70,9 +104,10 @@ def score(
     """One metric with its interval, as `quality` gives it."""
     predictions, targets = aligned(predictions, targets)
     value, n = metric(predictions, targets), len(targets)
-    if metric.name == "accuracy":
+    way = interval_of(metric.name, targets)
+    if way == WILSON:
         low, high = wilson(round(value * n), n, level=level)
-    elif metric.name == "ece":
+    elif way == BASIC:
         low, high = ece_interval(predictions, targets, level=level, resamples=resamples, seed=seed)
     else:
         drawn = bootstrap([metric.name], predictions, targets, resamples=resamples, seed=seed)[metric.name]
@@ -83,17 +118,23 @@ def score(
 def per_class(
     task: Task, predictions: Array, targets: Array, *, level: float = 0.95, resamples: int = 1000, seed: int = 0
 ) -> list[dict[str, Any]]:
-    """For each class its name, support and precision, recall and F1 with intervals; `[]` unless classes are predicted.
+    """For each class or label its name, support and precision, recall and F1 with intervals; `[]` for values.
 
-    Where a class has no examples (recall) or is never predicted (precision), the value is 0 without an interval.
+    Labels also get their `pr_auc` and `roc_auc`. Where a class has no examples (recall) or is never predicted
+    (precision), the value is 0 without an interval.
     """
-    if task.kind != "classification":
+    if task.kind == "regression":
         return []
     predictions, targets = aligned(predictions, targets)
-    labels, classes = predictions.argmax(1), len(task.names)
-    table = np.array(confusion(task, predictions, targets))
-    hits, predicted, support = np.diag(table), table.sum(0), table.sum(1)
-    drawn = resampled_class_counts(labels, targets, classes, resamples=resamples, seed=seed)
+    classes = len(task.names)
+    if targets.ndim == 2:
+        chosen, there = decided(predictions), targets > 0.5
+        hits, predicted, support = (chosen & there).sum(0), chosen.sum(0), there.sum(0)
+        drawn = resampled_label_counts(chosen, there, resamples=resamples, seed=seed)
+    else:
+        table = np.array(confusion(task, predictions, targets))
+        hits, predicted, support = np.diag(table), table.sum(0), table.sum(1)
+        drawn = resampled_class_counts(predictions.argmax(1), targets, classes, resamples=resamples, seed=seed)
     ends = np.quantile(class_scores("f1", *drawn), [(1 - level) / 2, (1 + level) / 2], axis=0)
     values = class_scores("f1", hits, predicted, support)
     rows = []
@@ -108,6 +149,9 @@ def per_class(
                 "f1": _estimate("f1_macro", float(values[c]), low, high, int(support[c]), level),
             }
         )
+        if targets.ndim == 2:
+            one = (predictions[:, [c]], targets[:, [c]])
+            rows[-1] |= {name: METRICS[name](*one) for name in ("pr_auc", "roc_auc")}
     return rows
 
 
@@ -118,6 +162,29 @@ def confusion(task: Task, predictions: Array, targets: Array) -> list[list[int]]
     classes = len(task.names)
     codes = np.asarray(targets) * classes + predictions.argmax(1)
     return np.bincount(codes, minlength=classes**2).reshape(classes, classes).tolist()
+
+
+def reliability_of(
+    task: Task, predictions: Array, targets: Array, *, level: float = 0.95, bins: int = 10
+) -> list[dict[str, Any]]:
+    """A reliability diagram: for each equal-mass bin the mean confidence and the share of hits, with a Wilson interval.
+
+    Of classes the predicted one is looked at, of labels every one; `[]` for values.
+    """
+    if task.kind == "regression":
+        return []
+    predictions, targets = aligned(predictions, targets)
+    if targets.ndim == 2:
+        confidence, hit = predictions.reshape(-1), targets.reshape(-1) > 0.5
+    else:
+        confidence, hit = predictions.max(1), predictions.argmax(1) == targets
+    return [
+        {
+            "confidence": found["confidence"],
+            "rate": _share(int(found["hits"]), int(found["n"]), level),
+        }
+        for found in reliability(confidence, hit, bins)
+    ]
 
 
 def wilson(hits: int, n: int, *, level: float = 0.95) -> tuple[float, float]:

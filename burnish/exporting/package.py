@@ -126,8 +126,8 @@ def predict_files(
         batch: Rows computed at once.
 
     Returns:
-        Mappings with `file`, `row` (from 0; None for images), `prediction`, and for classes `probability` (of the
-        prediction) and `probabilities` (by class name).
+        Mappings with `file`, `row` (from 0; None for images), `prediction`, for classes `probability` (of the
+        prediction), and for classes and labels `probabilities` (by name).
 
     Raises:
         UsageError: no model there, or no files.
@@ -247,6 +247,7 @@ def _rows(task: Task, answers: Array, places: list[tuple[Path, int | None]]) -> 
         line: dict[str, Any] = {"file": str(path), "row": row, "prediction": answer}
         if task.kind == "classification":
             line["probability"] = float(values.max())
+        if task.kind in ("classification", "multilabel"):
             line["probabilities"] = dict(zip(task.names, values.tolist(), strict=True))
         rows.append(line)
     return rows

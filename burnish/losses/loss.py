@@ -15,6 +15,7 @@ __all__ = ["LOSSES", "Loss"]
 
 LOSSES: dict[str, tuple[str, ...]] = {
     "classification": ("cross_entropy", "bce", "focal", "brier"),
+    "multilabel": ("bce",),
     "regression": ("mse", "mae", "huber"),
 }
 

@@ -52,7 +52,7 @@ def check_plan(recipe: Recipe, plan: Plan) -> None:
         UsageError: the message names what does not fit.
     """
     kind = plan.data.task.kind
-    if plan.loss is not None and plan.loss.kind not in (None, kind):
+    if plan.loss is not None and plan.loss.function is None and plan.loss.name not in LOSSES[kind]:
         raise UsageError(f"the loss {plan.loss.name!r} is not for {kind}; one of {', '.join(LOSSES[kind])}")
     try:
         plan.then(*(parse(text) for text in recipe.techniques))

@@ -23,6 +23,7 @@ __all__ = [
     "compare_technique",
     "compress",
     "diagnose",
+    "evaluate",
     "export",
     "init",
     "inspect_network",
@@ -87,6 +88,26 @@ def diagnose(
     with _folder(out) as root:
         found = run_stages(recipe, root, observer or _silent, ("prepare", "preflight", "tune", "pilot", "diagnose"))
         return [from_json(Finding, f) for f in found["diagnosis"]]
+
+
+def evaluate(path: Path | str, *, split: str | None = None, metric: str | None = None) -> dict[str, Any]:
+    """Quality with intervals of saved predictions: of a run directory, or of any table of predictions.
+
+    Args:
+        path: A run directory, or a CSV or Parquet file with the columns `burnish.evaluation.saved` describes.
+        split: Only this split.
+        metric: What models are compared by; the task's own without.
+
+    Raises:
+        UsageError: there is no such split, or the metric is none of the task.
+        DataError: the table is missing or not understood.
+    """
+    from burnish.evaluation.saved import evaluate_saved
+    from burnish.exporting.package import read_package
+
+    path = Path(path)
+    task = read_package(path).task if (path / "model.json").is_file() else None
+    return evaluate_saved(path, task=task, split=split, metric=metric)
 
 
 def train(recipe: Recipe, *, seeds: int = 3, out: Path | None = None, observer: Observer | None = None) -> list[Run]:

@@ -5,10 +5,12 @@ from typing import Any
 from burnish.errors import UsageError
 from burnish.tasks.base import Task as Task
 from burnish.tasks.classification import Classification as Classification
+from burnish.tasks.multilabel import Multilabel as Multilabel
 from burnish.tasks.regression import Regression as Regression
 
-TASKS: dict[str, type[Classification] | type[Regression]] = {
+TASKS: dict[str, type[Classification] | type[Multilabel] | type[Regression]] = {
     "classification": Classification,
+    "multilabel": Multilabel,
     "regression": Regression,
 }
 

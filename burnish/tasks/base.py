@@ -17,7 +17,7 @@ class Task(Protocol):
 
     @property
     def kind(self) -> str:
-        """`classification`, `regression`, ..."""
+        """`classification`, `multilabel` or `regression`."""
         ...
 
     @property

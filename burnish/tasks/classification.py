@@ -5,11 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from burnish.metrics import METRICS, Metric, metric
+from burnish.metrics import METRICS, TOP, Metric, metric
 
 __all__ = ["Classification", "softmax"]
 
 Array = np.ndarray
+OTHERS = ("rmse", "mae", "r2", "subset_accuracy", "hamming_loss", "f1_samples")  # of values and of labels
 RARE = 0.1  # below this share of its fair part (1 / classes) a class makes macro F1 the primary metric
 
 
@@ -47,7 +48,7 @@ class Classification:
     @staticmethod
     def metric_names() -> tuple[str, ...]:
         """Metrics that apply."""
-        return tuple(name for name in METRICS if name not in ("rmse", "mae", "r2"))
+        return tuple(name for name in METRICS if name not in OTHERS)
 
     @property
     def kind(self) -> str:
@@ -76,7 +77,8 @@ class Classification:
         return softmax(outputs)
 
     def evaluate(self, predictions: Array, targets: Array) -> dict[str, float]:
-        return {name: METRICS[name](predictions, targets) for name in self.metric_names()}
+        trivial = [f"top{k}_accuracy" for k in TOP if k >= self.outputs]  # always one
+        return {name: METRICS[name](predictions, targets) for name in self.metric_names() if name not in trivial}
 
     def answers(self, predictions: Array) -> list[Any]:
         return [self.classes[i] for i in predictions.argmax(1)]

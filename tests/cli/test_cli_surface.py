@@ -19,6 +19,7 @@ SURFACE = {
     "compare": f"{SHARED} --out",
     "compress": f"{VIEW} --budget --max-drop --require",
     "diagnose": f"{SHARED} --out --quick",
+    "evaluate": f"{VIEW} --metric --split",
     "export": VIEW,
     "init": f"{VIEW} --force",
     "inspect": SHARED,

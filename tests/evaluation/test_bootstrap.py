@@ -5,7 +5,7 @@ import pytest
 
 from burnish.evaluation.bootstrap import _resamples, bootstrap, resampled_squared_ece
 from burnish.metrics import METRICS
-from burnish.tasks import Classification, Regression
+from burnish.tasks import Classification, Multilabel, Regression
 
 
 def classification(n: int = 60, classes: int = 4, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -25,6 +25,16 @@ def test_classification_metric_on_every_resample(name: str) -> None:
         predictions, targets = predictions[order], targets[order]
         index = np.sort(index, axis=1)
     expected = [METRICS[name](predictions[row], targets[row]) for row in index]
+    np.testing.assert_allclose(drawn, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", [name for name in Multilabel.metric_names() if name not in ("ece", "f1_samples")])
+def test_label_metric_on_every_resample(name: str) -> None:
+    rng = np.random.default_rng(0)
+    targets = rng.integers(0, 2, size=(50, 3))
+    predictions = np.clip(0.4 * targets + 0.6 * rng.random((50, 3)), 0, 1).round(1)
+    drawn = bootstrap([name], predictions, targets, resamples=20, seed=1)[name]
+    expected = [METRICS[name](predictions[row], targets[row]) for row in next(_resamples(50, 20, 1))]
     np.testing.assert_allclose(drawn, expected, atol=1e-12)
 
 

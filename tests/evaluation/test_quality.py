@@ -29,7 +29,7 @@ def test_wilson_equals_scipy(hits: int, n: int) -> None:
 def test_quality_has_every_metric_inside_its_interval() -> None:
     predictions, targets = example()
     measured = quality(TASK, predictions, targets, resamples=200)
-    assert set(measured) == set(TASK.metric_names())
+    assert set(measured) == {name for name in TASK.metric_names() if not name.startswith("top")}
     for name, estimate in measured.items():
         assert estimate.value == metric(name)(predictions, targets)
         assert estimate.low <= estimate.value <= estimate.high

@@ -4,13 +4,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
-from burnish.metrics import METRICS, expected_calibration_error, metric
+from burnish.metrics import METRICS, expected_calibration_error, metric, reliability
+from burnish.metrics.ranking import average_precision, roc_auc
 
 RNG = np.random.default_rng(0)
 PROBABILITIES = RNG.dirichlet([0.5, 0.7, 1.0, 0.2], 300)
 TARGETS = np.array([RNG.choice(4, p=p) for p in PROBABILITIES])
 LABELS = PROBABILITIES.argmax(1)
 VALUES, TRUTH = RNG.normal(size=(2, 200))
+THERE = RNG.integers(0, 2, size=(250, 3)) * np.array([1, 1, 0]) + np.eye(3, dtype=int)[RNG.integers(0, 3, 250)] > 0
+THERE = THERE.astype(int)
+SURE = np.clip(0.5 * THERE + 0.6 * RNG.random(THERE.shape), 0, 1).round(2)  # with ties
+CHOSEN = SURE >= 0.5
 
 CLASSIFICATION = {
     "accuracy": lambda: reference.accuracy_score(TARGETS, LABELS),
@@ -34,6 +39,73 @@ REGRESSION = {
 @pytest.mark.parametrize("name", CLASSIFICATION)
 def test_classification_equals_scikit_learn(name):
     assert metric(name)(PROBABILITIES, TARGETS) == pytest.approx(CLASSIFICATION[name](), rel=1e-9)
+
+
+def one_hot(targets):
+    return np.eye(4)[targets]
+
+
+RANKING = {
+    "roc_auc": lambda: reference.roc_auc_score(TARGETS, PROBABILITIES, multi_class="ovr"),
+    "pr_auc": lambda: reference.average_precision_score(one_hot(TARGETS), PROBABILITIES),
+    "top3_accuracy": lambda: reference.top_k_accuracy_score(TARGETS, PROBABILITIES, k=3),
+}
+LABELS_OF_THREE = {
+    "subset_accuracy": lambda: reference.accuracy_score(THERE, CHOSEN),
+    "hamming_loss": lambda: reference.hamming_loss(THERE, CHOSEN),
+    "roc_auc": lambda: reference.roc_auc_score(THERE, SURE, average="macro"),
+    "pr_auc": lambda: reference.average_precision_score(THERE, SURE, average="macro"),
+    "log_loss": lambda: np.mean([reference.log_loss(THERE[:, k], SURE[:, k]) for k in range(3)]),
+    "brier": lambda: np.mean([reference.brier_score_loss(THERE[:, k], SURE[:, k]) for k in range(3)]),
+    "f1_samples": lambda: reference.f1_score(THERE, CHOSEN, average="samples", zero_division=0),
+    **{
+        f"{name}_{average}": lambda name=name, average=average: getattr(reference, f"{name}_score")(
+            THERE, CHOSEN, average=average, zero_division=0
+        )
+        for name in ("precision", "recall", "f1")
+        for average in ("macro", "micro", "weighted")
+    },
+}
+
+
+@pytest.mark.parametrize("name", RANKING)
+def test_ranking_equals_scikit_learn(name):
+    assert metric(name)(PROBABILITIES, TARGETS) == pytest.approx(RANKING[name](), rel=1e-9)
+
+
+@pytest.mark.parametrize("name", LABELS_OF_THREE)
+def test_labels_equal_scikit_learn(name):
+    assert metric(name)(SURE, THERE) == pytest.approx(LABELS_OF_THREE[name](), rel=1e-9)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 5), st.booleans(), st.integers(0, 3)), min_size=2, max_size=40))
+def test_weighted_areas_equal_scikit_learn_with_ties(rows):
+    scores, positive, weights = (np.array(column) for column in zip(*rows, strict=True))
+    drawn = weights > 0
+    if len(set(positive[drawn])) < 2:
+        assert np.isnan(roc_auc(scores, positive, weights[None]))[0]
+        return
+    repeated = np.repeat(np.arange(len(rows)), weights)
+    expected = reference.roc_auc_score(positive[repeated], scores[repeated])
+    assert roc_auc(scores, positive, weights[None])[0] == pytest.approx(expected)
+    expected = reference.average_precision_score(positive[repeated], scores[repeated])
+    assert average_precision(scores, positive, weights[None])[0] == pytest.approx(expected)
+
+
+def test_two_classes_are_one_question():
+    both = np.column_stack([1 - SURE[:, 0], SURE[:, 0]])
+    assert metric("pr_auc")(both, THERE[:, 0]) == pytest.approx(
+        reference.average_precision_score(THERE[:, 0], SURE[:, 0])
+    )
+
+
+def test_reliability_by_hand():
+    confidence, hit = np.array([0.9, 0.6, 0.7, 0.8]), np.array([True, False, True, True])
+    assert reliability(confidence, hit, bins=2) == [
+        {"confidence": pytest.approx(0.65), "hits": 1, "n": 2},
+        {"confidence": pytest.approx(0.85), "hits": 2, "n": 2},
+    ]
 
 
 @pytest.mark.parametrize("name", REGRESSION)
@@ -85,6 +157,11 @@ def test_a_better_prediction_is_a_gain(name):
     one = metric(name)
     if name in REGRESSION:
         worse, better = one(TRUTH + 2, TRUTH), one(TRUTH + 0.1, TRUTH)
+    elif name in ("subset_accuracy", "hamming_loss", "f1_samples"):
+        worse, better = one(1.0 - THERE, THERE), one(THERE * 0.9, THERE)
+    elif name == "top5_accuracy":
+        targets = np.arange(7)
+        worse, better = one(-np.eye(7), targets), one(np.eye(7), targets)
     else:
         worse = one(np.full((300, 4), 0.1) + 0.6 * np.eye(4)[(TARGETS + 1) % 4], TARGETS)
         better = one(np.eye(4)[TARGETS], TARGETS)

@@ -1,15 +1,19 @@
-"""Reading a run directory: report, status. Neither needs torch."""
+"""Reading a run directory: report, status, evaluate. None needs torch."""
 
 import time
 from collections import Counter
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
 
 from burnish.cli.asked import Asked
 from burnish.cli.options import RunDirectory, takes
-from burnish.cli.output import show
+from burnish.cli.output import show, table
 from burnish.cli.view import clock, so_far
+from burnish.records import Estimate
 
-__all__ = ["report", "status"]
+__all__ = ["evaluate", "report", "status"]
 
 
 @takes()
@@ -23,6 +27,54 @@ def report(asked: Asked, directory: RunDirectory) -> None:
     show(asked, content, None if asked.json else terminal_summary(content))
     if not asked.json:
         print(f"report: {file}")
+
+
+@takes()
+def evaluate(
+    asked: Asked,
+    path: Annotated[
+        Path, typer.Argument(metavar="RUN", help="A run, or a CSV or Parquet file of predictions.", show_default=False)
+    ],
+    split: Annotated[str | None, typer.Option("--split", metavar="NAME", help="Only this split.")] = None,
+    metric: Annotated[str | None, typer.Option("--metric", metavar="NAME", help="Metric that is compared.")] = None,
+) -> None:
+    """Measure saved predictions again, with intervals. Needs no torch."""
+    from burnish.pipeline.commands import evaluate as measure
+
+    found = measure(path, split=split, metric=metric)
+    show(asked, found, None if asked.json else _qualities(found))
+
+
+def _qualities(found: dict[str, Any]) -> Any:
+    """One line for each metric, a column for each model of each split, and the paired differences."""
+    columns = [
+        (f"{split}, {name}", model) for split, part in found["splits"].items() for name, model in part["models"].items()
+    ]
+    first = columns[0][1]
+    rows = [
+        (name, *(_interval(model["metrics"][name]) for _, model in columns), first["intervals"][name])
+        for name in first["metrics"]
+    ]
+    rows += [
+        (
+            f"inside the {row['nominal']:.0%} interval, {row['column']}",
+            *(_interval(model["coverage"][i]["coverage"]) if "coverage" in model else "" for _, model in columns),
+            "Wilson",
+        )
+        for i, row in enumerate(first.get("coverage", []))
+    ]
+    rows += [
+        (f"gain in {found['metric']}, {split}: {name}", _interval(gain), *[""] * (len(columns) - 1), "in pairs")
+        for split, part in found["splits"].items()
+        for name, gain in part["differences"].items()
+    ]
+    return table(("metric", *(name for name, _ in columns), "interval"), rows)
+
+
+def _interval(found: Estimate) -> str:
+    if found.low is None or found.high is None:
+        return f"{found.value:.4f}"
+    return f"{found.value:.4f} [{found.low:.4f}, {found.high:.4f}]"
 
 
 @takes()

@@ -180,5 +180,12 @@ def _csv(rows: list[dict[str, Any]]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, names, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    writer.writerows({k: f"{v:.7g}" if isinstance(v, float) else v for k, v in row.items()} for row in rows)
+    writer.writerows({k: _field(v) for k, v in row.items()} for row in rows)
     return text.getvalue()
+
+
+def _field(value: Any) -> Any:
+    """A number in seven digits; several labels with a bar between them."""
+    if isinstance(value, list):
+        return "|".join(map(str, value))
+    return f"{value:.7g}" if isinstance(value, float) else value

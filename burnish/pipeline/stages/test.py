@@ -7,7 +7,7 @@ import numpy as np
 from burnish.data.data import Split
 from burnish.evaluation.generalization import generalization
 from burnish.evaluation.paired import paired_examples
-from burnish.evaluation.quality import confusion, per_class, quality
+from burnish.evaluation.quality import confusion, interval_of, per_class, quality, reliability_of
 from burnish.exporting.runtime import run as run_onnx
 from burnish.ledger import write_bytes
 from burnish.pipeline.work import Work
@@ -45,6 +45,7 @@ def final_test(work: Work) -> dict[str, Any]:
     }
     section = {
         "split": "test",
+        "intervals": {name: interval_of(name, targets) for name in metrics["after"]},
         "before": _quality(work, metrics["before"], before, targets),
         "after": _quality(work, metrics["after"], after, targets),
         "generalization": _generalization(work, after, targets),
@@ -60,6 +61,7 @@ def _without_test(work: Work) -> dict[str, Any]:
     name, reason = task.primary.name, "the data have no test set; validation was used to choose, so it flatters"
     section = {
         "split": "validation",
+        "intervals": {name: interval_of(name, split.targets) for name in metrics[0]},
         "before": _quality(work, metrics[0], before, split.targets),
         "after": _quality(work, metrics[1], after, split.targets),
     }
@@ -75,13 +77,14 @@ def _predictions(work: Work, file: str, split: Split) -> Array:
 
 
 def _quality(work: Work, metrics: dict[str, Any], predictions: Array, targets: Array) -> dict[str, Any]:
-    if work.data.task.kind != "classification":
-        return {"metrics": metrics}
-    return {
+    task = work.data.task
+    found = {
         "metrics": metrics,
-        "per_class": per_class(work.data.task, predictions, targets),
-        "confusion": confusion(work.data.task, predictions, targets),
+        "per_class": per_class(task, predictions, targets),
+        "confusion": confusion(task, predictions, targets),
+        "reliability": reliability_of(task, predictions, targets),
     }
+    return {name: value for name, value in found.items() if value}
 
 
 def _generalization(work: Work, test_predictions: Array, test_targets: Array) -> dict[str, Any]:
@@ -132,6 +135,12 @@ def _frame(work: Work, split: str, targets: Array, before: Array, after: Array) 
         columns["target"] = [task.names[i] for i in targets]
         for label, predictions in (("baseline", before), ("model", after)):
             columns[label] = task.answers(predictions)
+            for index, name in enumerate(task.names):
+                columns[f"{label}_p_{name}"] = predictions[:, index].astype(np.float32)
+        return pd.DataFrame(columns)
+    if task.kind == "multilabel":
+        columns |= {f"target_{name}": np.asarray(targets)[:, index] for index, name in enumerate(task.names)}
+        for label, predictions in (("baseline", before), ("model", after)):
             for index, name in enumerate(task.names):
                 columns[f"{label}_p_{name}"] = predictions[:, index].astype(np.float32)
         return pd.DataFrame(columns)
