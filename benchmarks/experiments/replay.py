@@ -1,316 +1,222 @@
-"""Replay the search procedure on recorded full factorials, where the right answer is known.
+"""Replay search strategies on recorded full factorials, where the right answer is known.
 
-    python benchmarks/experiments/replay.py [--replays 250] [--seed 0] [--json FILE]
+    python benchmarks/experiments/replay.py [--replays 250] [--only "digits;kin8nm"] [--json FILE]
 
-Every combination of 7 or 8 techniques was trained on 8 splits, so a strategy can be replayed without training.
-A replay deals the splits anew: a strategy sees validation accuracies of 5 of them, and the recipe it ends with is
-scored on the other 3, on validation and test examples together. Screen and pilot use 2 of the 5, re-runs the other 3:
-the re-runs are as fresh as in the real procedure, the screen has fewer splits. Baseline runs are drawn from 24
-re-initializations on each split.
+Every combination of 6 to 8 techniques was trained on several splits, so a strategy can be replayed without training.
+Each is replayed in two laboratories (`tables.py`): on the recorded runs themselves, 5 splits for the search and the
+others as truth; and in a world resampled from them, with as many splits as asked for and a truth known exactly.
 
-Printed for each table and strategy:
-    share      gain on the held-out splits, as a share of that of the recipe with the best mean over all 5 search splits
-    worse      how often the final recipe is truly worse than the baseline, in %
-    optimism   gain claimed by the strategy minus the true one, in points
-    coverage   of the model's 90 % intervals, each technique at the recommended recipe, in %; the truth is the mean over
-               all 8 splits, which holds the runs the model saw: slightly flattering
-and, where the baseline was re-initialized often enough, for a world in which no technique does anything (A/A): how
-often one is said to help, how often a recipe is kept for confirmation, how often two equal arms end as CONFIRMED after
-3, 5 or 8 pairs, and the gain the search claims, in points. On Adult the true differences between good recipes and the
-baseline are about as small as the error of the held-out means, which "worse" therefore contains.
+For each table and strategy:
+    recorded   gain on the held-out splits, as a share of that of the recipe with the best mean over the search's splits
+    share      true gain as a share of the largest there is, in the resampled world, as is everything that follows
+    worse      how often the final recipe is truly worse than the baseline
+    optimism   gain claimed by the search minus the true one, in standard deviations of the baseline
+and for Burnish's own, whose winner is then confirmed on fresh splits in pairs, after 3, 5 and 8:
+    worse      after confirmation: how often what was CONFIRMED is truly worse
+    bias       confirmed gain minus the true one, in standard deviations: over all confirmations, and of CONFIRMED alone
+    coverage   of the 90 % intervals of each technique at the recipe, by the screen alone as reported and with the
+               re-runs in the fit, and the median width of the intervals; from every second replay
+    A/A        in a world where no technique does anything: how often one is said to help, how often a recipe goes to
+               confirmation, how often the whole procedure, and a bare confirmation of equal arms, says CONFIRMED
+The splits of the world are independent, so confirmation needs no correction for overlap there: its intervals are
+narrower than those shipped, and bias and false confirmations larger if anything. `coverage.py` measures overlap.
 
-The recorded factorials are found in $BURNISH_DATA/factorials, by default ../shared/data beside the project.
+Shares of strategies and details of the design were compared on digits and Adult: these are calibration tables. Those
+recorded by `record.py` were looked at only afterwards. Results are written as they come and kept: the same command goes
+on where it was interrupted.
 """
 
 import argparse
 import json
-import os
+import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pandas as pd
+from strategies import DEFAULT, OURS, STRATEGIES, Outcome
+from tables import Lab, Recorded, Table, World, default_folder, load_tables, number
 
-from burnish.metrics import metric
-from burnish.studies.analysis import Posterior, fit
-from burnish.studies.candidates import candidates, winner
-from burnish.studies.collapse import clip_collapsed
-from burnish.studies.confirmation import CONFIRMED, CONTINUE, LOOKS, decide
-from burnish.studies.design import Recipe, recipe_of, screen_design, signs
-from burnish.studies.effects import PROVEN
+from burnish.studies.analysis import Posterior
+from burnish.studies.confirmation import CONFIRMED, CONTINUE, LOOKS, Decision, decide
+from burnish.studies.design import Recipe
+from burnish.studies.effects import HELPS, word
 
-ACCURACY = metric("accuracy")
-SEARCH, FRESH = 5, 3  # search splits; those of them that are kept for re-runs
-DIGITS = ["bn", "drop", "ls", "aug", "act", "wd", "mixup", "skip"]
-ADULT = ["bn", "drop", "ls", "act", "wd", "mixup", "rank"]
-
-Array = np.ndarray
+HERE = Path(__file__).resolve().parent
+CALIBRATION = ("digits", "digits, with skip", "digits, without skip", "Adult")
+FRESH = 100  # number of the first split of a confirmation in the world
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Table:
-    """One recorded factorial: accuracies by recipe (binary number of its 0/1 columns) and split."""
-
-    name: str
-    factors: int
-    validation: Array  # (2^k, 8)
-    everything: Array  # (2^k, 8) validation and test examples together
-    baseline: Array  # (8, m) further baseline runs, validation
-    n_train: int
-    n_validation: int
-
-
-@dataclass(eq=False, kw_only=True)
-class Lab:
-    """Hands out recorded runs as if they were trained; counts them. In an A/A world every technique does nothing."""
-
-    table: Table
-    rng: np.random.Generator
-    nothing: bool = False
-    runs: int = 0
-    splits: Array = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.splits = self.rng.permutation(self.table.validation.shape[1])
-
-    def train(self, recipe: Recipe, split: int) -> float:
-        self.runs += 1
-        split = self.splits[split]
-        if self.nothing or not any(recipe):
-            return float(self.rng.choice(self.table.baseline[split]))
-        return float(self.table.validation[number(recipe), split])
-
-    def gain(self, recipe: Recipe) -> float:
-        held = self.table.everything[:, self.splits[SEARCH:]].mean(1)
-        return 0.0 if self.nothing else float(held[number(recipe)] - held[0])
-
-    def available(self) -> float:
-        best = self.table.validation[:, self.splits[:SEARCH]].mean(1).argmax()
-        held = self.table.everything[:, self.splits[SEARCH:]].mean(1)
-        return float(held[best] - held[0])
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """The recipe a strategy ends with, the gain it claims, and what the model says of each technique."""
-
-    recipe: Recipe
-    claim: float
-    covered: tuple[bool, ...] = ()
-    helps: tuple[bool, ...] = ()
-
-
-def number(recipe: Recipe) -> int:
-    return sum(int(on) << (len(recipe) - 1 - j) for j, on in enumerate(recipe))
-
-
-def load(folder: Path) -> list[Table]:
-    digits, adult = (pd.read_csv(folder / f"{name}.csv") for name in ("digits", "adult"))
-    digits_init, adult_init = (pd.read_csv(folder / f"{name}_init.csv") for name in ("digits", "adult"))
-    skip = digits[digits["skip"] == 1]
-    bare = DIGITS[:-1]
-    own = skip[(skip[bare] == 0).all(axis=1)]  # with skip there are no re-initializations: the 8 runs themselves
-    return [
-        _table("digits, with skip", skip, own, bare, 300, 700, 797),
-        _table("digits", digits, digits_init, DIGITS, 300, 700, 797),
-        _table("Adult", adult, adult_init, ADULT, 800, 3000, 6000),
-    ]
-
-
-def _table(
-    name: str, runs: pd.DataFrame, again: pd.DataFrame, factors: list[str], train: int, validation: int, test: int
-) -> Table:
-    def by_cell(column: str) -> Array:
-        return runs.pivot_table(index=factors, columns="split_seed", values=column).sort_index().to_numpy()
-
-    def together(seen: Array, unseen: Array) -> Array:
-        return (validation * seen + test * unseen) / (validation + test)
-
-    seen, everything = by_cell("val_acc"), together(by_cell("val_acc"), by_cell("test_acc"))
-    by_split = again.groupby("split_seed")
-    everything[0] = together(by_split["val_acc"].mean().to_numpy(), by_split["test_acc"].mean().to_numpy())
-    return Table(
-        name=name,
-        factors=len(factors),
-        validation=seen,
-        everything=everything,
-        baseline=np.array([part["val_acc"].to_numpy() for _, part in by_split]),
-        n_train=train,
-        n_validation=validation,
-    )
-
-
-def designed(lab: Lab, seed: int, *, screen: int = 12, count: int = 4) -> Outcome:
-    """The default: pilot, Plackett-Burman screen, model, candidates re-run on fresh splits beside the baseline."""
-    table, first = lab.table, SEARCH - FRESH
-    nothing = (False,) * table.factors
-    design = screen_design(table.factors, screen, seed)
-    pilot_blocks = np.arange(4) % first
-    pilot = np.array([lab.train(nothing, b) for b in pilot_blocks])
-    blocks = design.blocks % first
-    scores = np.array([lab.train(r, b) for r, b in zip(design.recipes(), blocks, strict=True)])
-    level, sigma = float(pilot.mean()), float(pilot.std(ddof=1))
-
-    def scaled(values: Array) -> Array:
-        clipped = clip_collapsed(values.ravel(), level, ACCURACY, sigma)[0]
-        return np.array([ACCURACY.to_scale(v, table.n_validation) for v in clipped]).reshape(values.shape)
-
-    z, pilot_z = scaled(scores), scaled(pilot)
-    chosen = candidates(
-        fit(design.rows, z, blocks, pilot_z=pilot_z, pilot_blocks=pilot_blocks), design.rows, z, count=count
-    )
-    arms = [nothing, *(c.recipe for c in chosen)]
-    again = np.array([[lab.train(arm, split) for split in range(first, SEARCH)] for arm in arms])
-    best = winner(again[1:], again[0])
-    recipe = nothing if best is None else arms[1 + best]
-    claim = 0.0 if best is None else float((again[1 + best] - again[0]).mean())
-    rows = np.vstack([design.rows, np.repeat([signs(arm) for arm in arms], FRESH, axis=0)])
-    everything = fit(
-        rows,
-        np.concatenate([z, scaled(again).ravel()]),
-        np.concatenate([blocks, np.tile(np.arange(first, SEARCH), len(arms))]),
-        pilot_z=pilot_z,
-        pilot_blocks=pilot_blocks,
-    )
-    target = recipe if any(recipe) else chosen[0].recipe
-    return Outcome(recipe=recipe, claim=claim, **_words(lab, everything, target, scaled))
-
-
-def _words(lab: Lab, posterior: Posterior, recipe: Recipe, scaled: Callable[[Array], Array]) -> dict:
-    """Whether each technique's interval holds its true effect at the recipe, and whether it is said to help."""
-    covered, helps = [], []
-    for j in range(lab.table.factors):
-        off, on = ((*recipe[:j], state, *recipe[j + 1 :]) for state in (False, True))
-        true = scaled(lab.table.everything[[number(off), number(on)]]).mean(1)
-        low, high = posterior.interval(recipe, j, 0.90)
-        covered.append(low <= (0.0 if lab.nothing else true[1] - true[0]) <= high)
-        helps.append(posterior.p_helps(recipe, j) > PROVEN)
-    return {"covered": tuple(covered), "helps": tuple(helps)}
-
-
-def random_search(lab: Lab, seed: int) -> Outcome:
-    """16 random recipes, each on one split; the best 4 again on 3 fresh splits, beside the baseline."""
-    k, first = lab.table.factors, SEARCH - FRESH
-    rng = np.random.default_rng(seed)
-    recipes = [recipe_of(row) for row in np.array([signs(_bits(n, k)) for n in rng.choice(2**k - 1, 16, False) + 1])]
-    seen = [lab.train(recipe, i % first) for i, recipe in enumerate(recipes)]
-    arms = [(False,) * k, *(recipes[i] for i in np.argsort(seen)[::-1][:4])]
-    again = np.array([[lab.train(arm, split) for split in range(first, SEARCH)] for arm in arms])
-    best = winner(again[1:], again[0])
-    if best is None:
-        return Outcome(recipe=arms[0], claim=0.0)
-    return Outcome(recipe=arms[1 + best], claim=float((again[1 + best] - again[0]).mean()))
-
-
-def one_at_a_time(lab: Lab, seed: int) -> Outcome:
-    """Each technique alone on 3 splits against a 4-run baseline; all that seem to gain are stacked."""
-    nothing = (False,) * lab.table.factors
-    level = float(np.mean([lab.train(nothing, split) for split in range(4)]))
-    gains = []
-    for j in range(lab.table.factors):
-        alone = (*nothing[:j], True, *nothing[j + 1 :])
-        gains.append(float(np.mean([lab.train(alone, split) for split in range(3)])) - level)
-    return Outcome(recipe=tuple(g > 0 for g in gains), claim=sum(g for g in gains if g > 0))
-
-
-def _bits(value: int, width: int) -> list[bool]:
-    return [bool(value >> (width - 1 - j) & 1) for j in range(width)]
-
-
-def confirmed(table: Table, rng: np.random.Generator) -> bool:
-    """Whether two arms that are the same baseline end as CONFIRMED."""
+def confirm(lab: Lab, recipe: Recipe) -> Decision:
+    """Baseline against `recipe` in pairs on fresh splits, as shipped; the world's splits are independent."""
     gains: list[float] = []
-    for split in rng.permutation(table.baseline.shape[0]):
-        before, after = rng.choice(table.baseline[split], 2, replace=False)
-        gains.append(float(after - before))
-        decision = decide(gains, n_train=table.n_train, n_validation=table.n_validation, looks=LOOKS, min_gain=0.0)
+    nothing = (False,) * len(recipe)
+    while True:
+        split = FRESH + len(gains)
+        before, after = lab.train(nothing, split), lab.train(recipe, split)
+        gains.append(lab.table.sign * (after - before))
+        decision = decide(gains, n_train=lab.table.n_train, n_validation=0, looks=LOOKS, min_gain=smallest(lab.table))
         if decision.verdict != CONTINUE:
-            return decision.verdict == CONFIRMED
-    return False
+            return decision
 
 
-Strategy = Callable[[Lab, int], Outcome]
-STRATEGIES: dict[str, Strategy] = {
-    "one technique at a time": one_at_a_time,
-    "random 16 + top 4 again": random_search,
-    "PB12 + model + 4 again": designed,
-    "PB24 + model + 4 again": lambda lab, seed: designed(lab, seed, screen=24),
-}
+def smallest(table: Table) -> float:
+    """`--min-gain` as the pipeline has it: half a point, or half a percent of the baseline's error."""
+    return 0.005 if table.metric.bounded else 0.005 * float(table.baseline.mean())
 
 
-def replay(table: Table, strategy: Strategy, replays: int, seed: int) -> dict:
-    gains, offered, claims, runs = [], [], [], 0
-    covered: list[bool] = []
+def interval_check(lab: Lab, posterior: Posterior, recipe: Recipe) -> list[tuple[bool, float]]:
+    """For each technique whether its 90 % interval at `recipe` holds the truth, and its width in the metric's unit."""
+    truth = lab.scaled(lab.truth())
+    found = []
+    for j in range(lab.table.factors):
+        off, on = (number((*recipe[:j], state, *recipe[j + 1 :])) for state in (False, True))
+        true = 0.0 if lab.nothing else truth[on] - truth[off]
+        low, high = posterior.interval(recipe, j, 0.90)
+        middle, scale = (truth[on] + truth[off]) / 2, lab.table.metric.from_scale
+        width = abs(scale(middle + (high - low) / 2) - scale(middle - (high - low) / 2))
+        found.append((low <= true <= high, width))
+    return found
+
+
+def searched(table: Table, strategy: Callable, kind: type[Lab], replays: int, seed: int, **options: Any) -> list:
+    """`(lab, outcome, gain, runs)` of each replay."""
+    found = []
     for i in range(replays):
-        lab = Lab(table=table, rng=np.random.default_rng([seed, i]))
-        outcome = strategy(lab, i)
-        gains.append(lab.gain(outcome.recipe))
-        offered.append(lab.available())
-        claims.append(outcome.claim)
-        covered.extend(outcome.covered)
-        runs = lab.runs
-    gain, share = np.array(gains), float(np.mean(gains) / np.mean(offered))
-    error = float(gain.std(ddof=1) / np.sqrt(replays) / abs(np.mean(offered)))
-    return {
-        "runs": runs,
-        "share": share,
-        "share_error": error,
+        lab = kind(table=table, rng=np.random.default_rng([seed, i]), **options)
+        outcome: Outcome = strategy(lab, i)
+        found.append((lab, outcome, lab.gain(outcome.recipe), lab.runs))
+    return found
+
+
+def share(found: list) -> dict[str, float]:
+    """Mean gain over mean available gain, with its Monte-Carlo error."""
+    gain, offered = (np.array(v) for v in ([f[2] for f in found], [f[0].available() for f in found]))
+    error = float(gain.std(ddof=1) / math.sqrt(len(gain)) / abs(offered.mean()))
+    return {"value": float(gain.mean() / offered.mean()), "error": error}
+
+
+def replay(table: Table, name: str, replays: int, seed: int) -> dict[str, Any]:
+    """One strategy on one table."""
+    recorded = searched(table, STRATEGIES[name], Recorded, replays, seed)
+    found = searched(table, STRATEGIES[name], World, replays, seed)
+    gain = np.array([f[2] for f in found])
+    claims = np.array([f[1].claim for f in found])
+    result = {
+        "runs": max(f[3] for f in found),
+        "replays": replays,
+        "recorded": share(recorded),
+        "recorded_worse": float(np.mean([f[2] < 0 for f in recorded])),
+        "share": share(found),
         "worse": float((gain < 0).mean()),
-        "optimism": float(np.mean(np.array(claims) - gain)),
-        "available": float(np.mean(offered)),
-        "coverage": float(np.mean(covered)) if covered else None,
+        "optimism": mean_of((claims - gain) / table.sigma),
+        "available": float(table.unit * found[0][0].available()),
     }
+    return result | (afterwards(table, found) if name in OURS else {})
 
 
-def nothing_helps(table: Table, replays: int, seed: int) -> dict:
-    if table.baseline.shape[1] < 2:
-        return {}
-    outcomes = [
-        designed(Lab(table=table, rng=np.random.default_rng([seed, 1, i]), nothing=True), i) for i in range(replays)
-    ]
-    rng = np.random.default_rng([seed, 2])
+def afterwards(table: Table, found: list) -> dict[str, Any]:
+    """Confirmation of each winner, and whether the intervals hold the truth."""
+    decided = [(confirm(lab, o.recipe), gain) for lab, o, gain, _ in found if any(o.recipe)]
+    bias = np.array([(d.estimate.value - gain) / table.sigma for d, gain in decided if d.estimate])
+    sure = np.array([d.verdict == CONFIRMED for d, _ in decided])
+    held = [interval_check(lab, o.posterior, o.target) for lab, o, *_ in found[::2]]
+    again = [interval_check(lab, o.updated, o.target) for lab, o, *_ in found[::2] if o.updated]
     return {
-        "helps": float(np.mean([o.helps for o in outcomes])),
-        "kept": float(np.mean([any(o.recipe) for o in outcomes])),
-        "optimism": float(np.mean([o.claim for o in outcomes])),
-        "confirmed": float(np.mean([confirmed(table, rng) for _ in range(4 * replays)])),
-        "coverage": float(np.mean([o.covered for o in outcomes])),
+        "confirmed": float(sure.sum() / len(found)),
+        "worse_confirmed": float(sum(g < 0 for (d, g) in decided if d.verdict == CONFIRMED) / len(found)),
+        "bias": mean_of(bias),
+        "bias_confirmed": mean_of(bias[sure]),
+        "interval_covers": mean_of([d.estimate.low <= g <= d.estimate.high for d, g in decided if d.estimate]),
+        "coverage": coverage(held, table),
+        "coverage_again": coverage(again, table) if again else None,
     }
 
 
-def line(name: str, found: dict) -> str:
-    coverage = "" if found["coverage"] is None else f"{found['coverage']:.0%}"
-    share = f"{100 * found['share']:.0f} ± {100 * found['share_error']:.0f}"
-    return f"{name:26}{found['runs']:5}{share:>11}{found['worse']:7.0%}{100 * found['optimism']:+10.2f}{coverage:>10}"
+def coverage(held: list[list[tuple[bool, float]]], table: Table) -> dict[str, float]:
+    """Share of intervals that hold the truth, its error with replays as the unit, and the median width."""
+    per_replay = np.array([[hit for hit, _ in one] for one in held]).mean(1)
+    widths = [width for one in held for _, width in one]
+    return mean_of(per_replay) | {"width": float(table.unit * np.median(widths))}
+
+
+def nothing_helps(table: Table, replays: int, seed: int) -> dict[str, Any]:
+    """The default procedure where no technique does anything."""
+    found = searched(table, STRATEGIES[DEFAULT], World, replays, seed + 1, nothing=True)
+    words = [
+        word(o.posterior.p_helps(o.target, j), in_recipe=o.target[j], confirmed=False)
+        for _, o, *_ in found
+        for j in range(table.factors)
+    ]
+    ends = [any(o.recipe) and confirm(lab, o.recipe).verdict == CONFIRMED for lab, o, *_ in found]
+    equal = [confirm(lab, (True,) * table.factors).verdict == CONFIRMED for lab, *_ in found for _ in range(4)]
+    return {
+        "replays": replays,
+        "helps": float(np.mean([w == HELPS for w in words])),
+        "kept": float(np.mean([any(o.recipe) for _, o, *_ in found])),
+        "confirmed": mean_of(ends),
+        "confirmed_equal": mean_of(equal),
+        "optimism": mean_of([o.claim / table.sigma for _, o, *_ in found]),
+        "coverage": coverage([interval_check(lab, o.posterior, o.target) for lab, o, *_ in found[::2]], table),
+    }
+
+
+def mean_of(values: Any) -> dict[str, float]:
+    """Mean with its Monte-Carlo error."""
+    values = np.asarray(values, float)
+    if len(values) < 2:
+        return {"value": float(values.mean()) if len(values) else math.nan, "error": math.nan, "n": len(values)}
+    return {
+        "value": float(values.mean()),
+        "error": float(values.std(ddof=1) / math.sqrt(len(values))),
+        "n": len(values),
+    }
+
+
+def line(name: str, found: dict[str, Any]) -> str:
+    """One row for the terminal."""
+    text = f"{name:30}{found['runs']:3}" + "".join(
+        f"{100 * found[k]['value']:7.0f} ± {100 * found[k]['error']:.0f}" for k in ("recorded", "share")
+    )
+    text += f"{found['worse']:7.1%}{found['optimism']['value']:+7.2f}"
+    if "bias" in found:
+        cover, again = found["coverage"], found["coverage_again"]
+        text += f" | worse {found['worse_confirmed']:.1%} bias {found['bias']['value']:+.2f}"
+        text += f" ({found['bias_confirmed']['value']:+.2f}) coverage {cover['value']:.0%} width {cover['width']:.2f}"
+        text += f", with re-runs {again['value']:.0%} width {again['width']:.2f}" if again else ""
+    return text
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--replays", type=int, default=250)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--only", default="", help="tables, separated by semicolons")
+    parser.add_argument("--json", type=Path, default=HERE / "replay.json")
+    parser.add_argument("--limit", type=float, default=math.inf, help="seconds of processor time, then stop")
     options = parser.parse_args()
-    beside = Path(__file__).resolve().parents[2].parent / "shared" / "data"
-    folder = Path(os.environ.get("BURNISH_DATA", beside)) / "factorials"
+    folder = default_folder()
     if not folder.is_dir():
         parser.error(f"no recorded factorials in {folder}: set BURNISH_DATA to the folder that has factorials/")
-    started = time.perf_counter()
-    results: dict[str, dict[str, dict]] = {}
-    print(f"{'':26}{'runs':>5}{'share':>11}{'worse':>7}{'optimism':>10}{'coverage':>10}")
-    for table in load(folder):
-        results[table.name] = {}
-        for name, strategy in STRATEGIES.items():
-            found = results[table.name][name] = replay(table, strategy, options.replays, options.seed)
-            print(line(name, found))
-        null = results[table.name]["A/A"] = nothing_helps(table, options.replays, options.seed)
-        print(f"  {table.name}: {100 * found['available']:.2f} points to gain; ", end="")
-        words = "A/A: helps {helps:.1%}, kept {kept:.0%}, confirmed {confirmed:.1%}, coverage {coverage:.0%}"
-        print(words.format(**null) + f", claim {100 * null['optimism']:+.2f}\n" if null else "no A/A world\n")
-    print(f"{options.replays} replays, {time.perf_counter() - started:.0f} s")
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=1) + "\n")
+    results = json.loads(options.json.read_text()) if options.json.exists() else {}
+    wanted = [name for name in options.only.split(";") if name]
+    for table in load_tables(folder):
+        if wanted and table.name not in wanted:
+            continue
+        print(f"{table.name}: {table.validation.shape[1]} splits, sigma {table.unit * table.sigma:.2f}", flush=True)
+        own = results.setdefault(table.name, {"calibration": table.name in CALIBRATION, "sigma": table.sigma})
+        for name in (*STRATEGIES, "A/A"):
+            started = time.process_time()
+            if name not in own or own[name]["replays"] < options.replays:
+                if time.process_time() > options.limit:
+                    return
+                work = nothing_helps if name == "A/A" else replay
+                arguments = (options.replays, options.seed)
+                own[name] = work(table, *arguments) if name == "A/A" else work(table, name, *arguments)
+                options.json.write_text(json.dumps(results, indent=1) + "\n")
+            shown = json.dumps(own[name]) if name == "A/A" else line(name, own[name])
+            print(f"{shown}  {time.process_time() - started:.0f} s", flush=True)
 
 
 if __name__ == "__main__":
