@@ -12,8 +12,22 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from burnish.compression.frontier import Requirement
+from burnish.records import CompressionStep
 
-__all__ = ["FORMS", "GRID", "SIZES", "Shape", "Trial", "affordable", "lightest", "nearest_miss", "survivors", "trials"]
+__all__ = [
+    "FORMS",
+    "GRID",
+    "SIZES",
+    "Shape",
+    "Trial",
+    "affordable",
+    "distinct",
+    "lightest",
+    "nearest_miss",
+    "retrainable",
+    "survivors",
+    "trials",
+]
 
 T = TypeVar("T")
 FORMS = ("float", "int8")
@@ -107,6 +121,14 @@ def lightest(fits: Callable[[int], bool], count: int) -> int | None:
     return high
 
 
+def distinct(shapes: Sequence[Shape]) -> list[Shape]:
+    """`shapes` without those that another scope cut to the same size: then both cut the same channels."""
+    first: dict[tuple[object, ...], Shape] = {}
+    for shape in shapes:
+        first.setdefault((shape.form, shape.parameters, shape.operations, shape.bytes), shape)
+    return list(first.values())
+
+
 def trials(shapes: Sequence[Shape], criteria: Sequence[str] = ("l2",)) -> list[Trial]:
     """What to train so that each of `shapes` has its best chance, most promising first.
 
@@ -138,6 +160,25 @@ def survivors(scored: Sequence[tuple[T, float | None]], *, least: int = 2) -> li
     """
     ranked = sorted(((item, score) for item, score in scored if score is not None), key=lambda pair: -pair[1])
     return [item for item, _ in ranked[: max(least, (len(ranked) + 1) // 2)]]
+
+
+def retrainable(steps: Sequence[CompressionStep], requirements: Sequence[Requirement] = ()) -> list[str]:
+    """Float steps whose int8 form is worth retraining, best int8 first.
+
+    Rounding is to blame where the float form was accepted and the int8 form was not; where limits are given and nothing
+    accepted meets them, whatever int8 form meets the limits on size is worth a try.
+    """
+    by_name = {step.step: step for step in steps}
+    sizes = [r for r in requirements if r.quantity in SIZES]
+    met = any(step.accepted and all(r.met(step) for r in requirements) for step in steps)
+    found = []
+    for step in steps:
+        rounded = by_name.get("int8" if step.step == "float" else f"{step.step} int8")
+        if rounded is None or rounded.accepted:
+            continue
+        if step.accepted or (sizes and not met and all(r.met(rounded) for r in sizes)):
+            found.append((rounded.lower_bound if rounded.lower_bound is not None else -float("inf"), step.step))
+    return [name for _, name in sorted(found, key=lambda pair: -pair[0])]
 
 
 def nearest_miss(shapes: Sequence[Shape], requirements: Sequence[Requirement]) -> Shape:

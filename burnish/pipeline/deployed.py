@@ -85,6 +85,9 @@ def _files(work: Work, runs: dict[str, str]) -> tuple[dict[str, Json], list[dict
     for name, run_id in runs.items():
         if name in files:
             continue
+        if work.ledger.run(run_id).detail.get("file"):
+            files[name] = _own_file(work, run_id)
+            continue
         path = folder / f"{name.replace(' ', '-').replace('%', '')}.onnx"
         exported = export_onnx(trained_network(plan, work.ledger, run_id), probe_inputs(data), path)
         cost = work.ledger.run(run_id).cost
@@ -103,6 +106,22 @@ def _files(work: Work, runs: dict[str, str]) -> tuple[dict[str, Json], list[dict
             continue
         files[int8_of(name)] = files[name] | {"path": str(small.relative_to(work.root)), "quantized": quantized}
     return files, problems
+
+
+def _own_file(work: Work, run_id: str) -> Json:
+    """The file that run `run_id` made itself."""
+    import onnx
+
+    run = work.ledger.run(run_id)
+    path = work.ledger.run_directory(run_id) / run.detail["file"]
+    return {
+        "run": run_id,
+        "path": str(path.relative_to(work.root)),
+        "export": {"opset": onnx.load(str(path)).opset_import[0].version},
+        "parameters": run.cost and run.cost.parameters,
+        "operations": run.cost and run.cost.operations,
+        "quantized": run.detail["quantized"],
+    }
 
 
 def _known_files(work: Work, runs: dict[str, str]) -> tuple[dict[str, Json], list[dict[str, str]]]:

@@ -22,7 +22,7 @@ from burnish.training import Fitted, fit
 from burnish.training.averaging import reestimate_batch_norm
 from burnish.training.loop import device_for
 
-__all__ = ["pruned_run", "trained_network"]
+__all__ = ["nothing_fitted", "pruned_run", "trained_network"]
 
 
 def pruned_run(plan: Plan, ledger: Ledger, payload: dict[str, Any], *, device: str) -> Run:
@@ -53,7 +53,7 @@ def _pruned(plan: Plan, ledger: Ledger, payload: dict[str, Any], directory: Path
         )
         start = pruned.model if payload["kind"] == "prune" else _fresh(plan, pruned, payload["seed"])
     except NotApplicable as reason:
-        return replace(record(plan, payload, _nothing()), status="not applicable", error=str(reason))
+        return replace(record(plan, payload, nothing_fitted()), status="not applicable", error=str(reason))
     shorter = fine_tuning(plan, payload["epochs"])
     place, loss = device_for(device), shorter.loss
     assert loss is not None
@@ -118,7 +118,8 @@ def _detail(pruned: Pruned, payload: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _nothing() -> Fitted:
+def nothing_fitted() -> Fitted:
+    """What a training that did not happen leaves."""
     import numpy as np
 
     return Fitted(

@@ -17,8 +17,10 @@ from burnish.compression.search import (
     Shape,
     Trial,
     affordable,
+    distinct,
     lightest,
     nearest_miss,
+    retrainable,
     survivors,
     trials,
 )
@@ -31,7 +33,7 @@ from burnish.pipeline.deployed import calibration_inputs, example_batch, judged_
 from burnish.pipeline.pruning import trained_network
 from burnish.pipeline.running import spec
 from burnish.pipeline.work import Work
-from burnish.records import Run, from_json, to_json
+from burnish.records import CompressionStep, Run, from_json, to_json
 
 __all__ = ["LADDER", "search"]
 
@@ -41,6 +43,7 @@ SCOPES = ("uniform", "global")
 SHORT = 4  # the first rung trains a quarter as long
 TEACHING = 1.4  # a training step with a teacher costs so many times one without
 PROBE_SECONDS = 1.0
+RETRAININGS = 2  # at most so many int8 forms are trained with their roundings
 
 
 def search(
@@ -74,10 +77,20 @@ def search(
         note = f"{note}{'; ' if note else ''}{len(planned) - len(kept)} trials were left out to keep the time"
         work.note(note)
     runs, tried = _trained(work, kept, stage)
-    skipped = [{"step": r.detail["name"], "reason": r.error or r.status} for r in runs if r.status != "done"]
     known = [run for run in work.runs("compress") if run.id not in {r.id for r in runs}] if sizes else []
-    judged = judged_files(work, [r for r in [*known, *runs] if r.status == "done"], max_drop, skipped)
+    runs = [*known, *runs]
+    judged = _judged(work, runs, max_drop)
+    retrained = _retrained(work, judged, parse_requirements(require), stage)
+    if retrained:
+        runs += retrained
+        tried += [{**_row(r.detail["name"], r, ""), "then": "judged as a file"} for r in retrained]
+        judged = _judged(work, runs, max_drop)
     return judged | {"shapes": to_json(shapes), "trials": tried, "note": note}
+
+
+def _judged(work: Work, runs: Sequence[Run], max_drop: float) -> Json:
+    skipped = [{"step": r.detail["name"], "reason": r.error or r.status} for r in runs if r.status != "done"]
+    return judged_files(work, [r for r in runs if r.status == "done"], max_drop, skipped)
 
 
 # -- shapes ---------------------------------------------------------------------------------------
@@ -97,7 +110,7 @@ def _probed(work: Work, sizes: Sequence[Requirement]) -> Json:
             index = lightest(lambda i, s=scope, f=form: probe.fits(s, GRID[i], f, sizes), len(GRID))  # type: ignore[misc]
             if index is not None and (index > 0 or scope == SCOPES[0]):
                 fitting.append(probe.shape(scope, GRID[index], form))
-    shapes, note = [shape for shape in fitting if shape is not None], ""
+    shapes, note = distinct([shape for shape in fitting if shape is not None]), ""
     if not shapes:
         miss = nearest_miss(probe.all, sizes)
         missed = ", ".join(
@@ -170,38 +183,60 @@ class _Probe:
 def _trained(work: Work, planned: Sequence[Trial], stage: str) -> tuple[list[Run], list[Json]]:
     """The runs of the trials that got their full length, and what became of every trial."""
     kept, tried = list(planned), []
-    if len(kept) > 2:
-        specs = [_spec(work, trial, stage, short=True) for trial in kept]
-        rung = work.runner.run(specs, may_fail=True)
+    racing = [trial for trial in planned if trial.kind == "prune"]  # a short training tells nothing from scratch
+    if len(racing) > 2:
+        rung = work.runner.run([_spec(work, trial, stage, short=True) for trial in racing], may_fail=True)
         gain = work.data.task.primary.gain
-        scored = [(t, gain(0.0, r.score) if math.isfinite(r.score) else None) for t, r in zip(kept, rung, strict=True)]
-        kept = survivors(scored)
-        tried = [_row(t, r, "went on" if t in kept else "given up") for t, r in zip(planned, rung, strict=True)]
+        scores = [gain(0.0, run.score) if math.isfinite(run.score) else None for run in rung]
+        ahead = survivors(list(zip(racing, scores, strict=True)))
+        tried = [_row(t.name, r, "went on" if t in ahead else "given up") for t, r in zip(racing, rung, strict=True)]
+        kept = [*ahead, *(trial for trial in planned if trial not in racing)]
     runs = work.runner.run([_spec(work, trial, stage) for trial in kept], may_fail=True)
-    return runs, tried + [_row(trial, run, "") for trial, run in zip(kept, runs, strict=True)]
+    return runs, tried + [_row(trial.name, run, "") for trial, run in zip(kept, runs, strict=True)]
 
 
-def _row(trial: Trial, run: Run, then: str) -> Json:
-    return {"name": trial.name, "epochs": run.epochs, "score": run.score, "status": run.status, "then": then}
+def _retrained(work: Work, judged: Json, requirements: Sequence[Requirement], stage: str) -> list[Run]:
+    """The most promising int8 forms that calibration alone did not save, trained with their roundings."""
+    steps = [from_json(CompressionStep, step) for step in judged["steps"]]
+    names = retrainable(steps, requirements)[:RETRAININGS]
+    specs = [
+        _spec_of(
+            work,
+            stage,
+            index,
+            kind="retrain",
+            parent=judged["files"][name]["run"],
+            epochs=max(2, round(work.base["epochs"] / 2)),
+            name=f"{'' if name == 'float' else f'{name} '}retrained int8",
+        )
+        for index, name in enumerate(names)
+    ]
+    return work.runner.run(specs, may_fail=True)
+
+
+def _row(name: str, run: Run, then: str) -> Json:
+    return {"name": name, "epochs": run.epochs, "score": run.score, "status": run.status, "then": then}
 
 
 def _spec(work: Work, trial: Trial, stage: str, *, short: bool = False) -> Json:
-    finish, epochs = work.stage("finish"), _epochs(work, trial)
-    return spec(
+    epochs = _epochs(work, trial)
+    return _spec_of(
+        work,
         stage,
         round(100 * trial.ratio),
-        base={**work.base, "rows": 1.0},
-        techniques=finish["techniques"],
-        seed=work.recipe.seed,
         kind=trial.kind,
-        parent=finish["winner"],
+        parent=work.stage("finish")["winner"],
         ratio=trial.ratio,
         scope=trial.scope,
         criterion=trial.criterion,
         epochs=max(1, epochs // SHORT) if short else epochs,
-        readouts=False,
         name=trial.name,
     )
+
+
+def _spec_of(work: Work, stage: str, index: int, **more: Any) -> Json:
+    base, techniques = {**work.base, "rows": 1.0}, work.stage("finish")["techniques"]
+    return spec(stage, index, base=base, techniques=techniques, seed=work.recipe.seed, readouts=False, **more)
 
 
 def _epochs(work: Work, trial: Trial) -> int:
@@ -214,8 +249,10 @@ def _price(work: Work, planned: Sequence[Trial]) -> float:
     """Seconds to train `planned`, by the winner's speed: an upper bound, since they are smaller."""
     run = work.ledger.run(work.stage("finish")["winner"])
     per_epoch = TEACHING * ((run.cost.train_seconds if run.cost else None) or 0.0) / max(run.epochs, 1)
-    epochs = [_epochs(work, trial) for trial in planned]
-    halved = len(planned) > 2
-    full = sum(sorted(epochs)[-(max(2, (len(planned) + 1) // 2)) :]) if halved else sum(epochs)
-    total = per_epoch * (full + (sum(epochs) / SHORT if halved else 0))
+    racing = [_epochs(work, trial) for trial in planned if trial.kind == "prune"]
+    epochs = float(sum(_epochs(work, trial) for trial in planned))
+    if len(racing) > 2:
+        given_up = len(racing) - max(2, (len(racing) + 1) // 2)
+        epochs += sum(racing) / SHORT - given_up * max(racing)
+    total = per_epoch * epochs
     return total / min(max(work.workers, 1), max(len(planned), 1))

@@ -24,6 +24,7 @@ from burnish.exporting.safetensors import load_weights, save_weights
 from burnish.ledger import Ledger
 from burnish.model.sources import ModelSource
 from burnish.pipeline.pruning import pruned_run
+from burnish.pipeline.retraining import retrained_run
 from burnish.pipeline.setup import plan_from_base
 from burnish.pipeline.timing import steps_per_second
 from burnish.plan import Averaging, Plan
@@ -51,7 +52,7 @@ def work(context: dict[str, Any], payload: dict[str, Any]) -> dict[str, Any]:
         device, threads = context["device"], payload["threads"]
         return {"rate": steps_per_second(plan, device=device, threads=threads, seconds=payload["seconds"])}
     ledger = Ledger(context["root"])
-    carry_out = train_run if payload["kind"] == "train" else pruned_run
+    carry_out = {"train": train_run, "retrain": retrained_run}.get(payload["kind"], pruned_run)
     try:
         run = carry_out(plan, ledger, payload, device=context["device"])
     except OSError as error:

@@ -7,7 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from burnish.compression.frontier import parse_requirements
-from burnish.compression.search import Shape, Trial, affordable, lightest, nearest_miss, survivors, trials
+from burnish.compression.search import (
+    Shape,
+    Trial,
+    affordable,
+    distinct,
+    lightest,
+    nearest_miss,
+    retrainable,
+    survivors,
+    trials,
+)
+from burnish.records import CompressionStep
 
 SMALL = parse_requirements("latency_ms<=2, bytes<500")
 
@@ -67,3 +78,34 @@ def test_halving_keeps_the_best_half(scores: list[float | None]) -> None:
     assert len(kept) == min(len(finite), max(2, (len(finite) + 1) // 2))
     lost = [s for i, s in enumerate(scores) if s is not None and i not in kept]
     assert all(scores[i] >= max(lost, default=0.0) for i in kept)  # type: ignore[operator]
+
+
+def test_the_same_cut_by_another_scope_is_one_shape() -> None:
+    first = shape(0.5, parameters=10)
+    assert distinct([first, shape(0.4, scope="global", parameters=10), shape(0.5, parameters=11)]) == [
+        first,
+        shape(0.5, parameters=11),
+    ]
+
+
+def step(name: str, accepted: bool, *, size: int = 100, lower: float = -0.1) -> CompressionStep:
+    return CompressionStep(
+        step=name,
+        metric=None,
+        score=0.9,
+        latency_ms=None,
+        bytes=size,
+        accepted=accepted,
+        reason="",
+        lower_bound=lower,
+    )
+
+
+def test_what_rounding_spoiled_is_retrained() -> None:
+    steps = [step("float", True), step("int8", False, lower=-0.2), step("pruned 50%", True)]
+    steps += [step("pruned 50% int8", False), step("pruned 90%", False), step("pruned 90% int8", False, size=5)]
+    assert retrainable(steps) == ["pruned 50%", "float"]
+    tight = parse_requirements("bytes<=10")
+    assert "pruned 90%" in retrainable(steps, tight)  # nothing else is small enough
+    assert "pruned 90%" not in retrainable(steps, parse_requirements("bytes<=100"))  # float already is
+    assert retrainable([step("float", True), step("int8", True)]) == []
