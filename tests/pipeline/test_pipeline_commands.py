@@ -8,8 +8,9 @@ from torch import nn
 
 import burnish as bu
 from burnish.cli.recipe_file import read_recipe
+from burnish.compression.search import Trial
 from burnish.errors import UsageError
-from burnish.pipeline import commands
+from burnish.pipeline import commands, requirement
 from burnish.pipeline.recipe import Recipe
 from burnish.techniques import BatchNorm, LabelSmoothing
 
@@ -103,3 +104,24 @@ def test_init_names_what_it_finds(tmp_path) -> None:
     assert "network: net.py:make_net" in text
     (tmp_path / "recipe.yaml").write_text(text)
     assert Recipe.from_mapping(read_recipe(tmp_path / "recipe.yaml")).network == "net.py:make_net"
+
+
+def test_trained_runs_are_compressed_and_exported(base, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(requirement, "LADDER", (Trial(ratio=0.5),))
+    runs = bu.train(base, seeds=[1, 0], out=tmp_path / "runs")
+    small = bu.compress(runs, max_drop=0.5)
+    assert small["steps"][0]["score"] == pytest.approx(runs[0].score, abs=1e-3)  # judged on the split of that run
+    assert {"float", "int8", "pruned 50%", "pruned 50% int8"} <= set(small["files"])
+    assert small["test"]["n"] == 797
+    told = bu.export(small, tmp_path / "small.onnx")
+    assert told["bytes"] == (tmp_path / "small.onnx").stat().st_size
+    assert (tmp_path / "small.json").exists()
+    again = bu.compress(runs, max_drop=0.5)
+    assert again["runs"] == small["runs"]
+
+
+def test_runs_without_a_result_cannot_be_compressed(base, tmp_path) -> None:
+    runs = bu.train(base, seeds=[0], out=tmp_path)
+    failed = replace(runs, runs=(replace(runs[0], status="failed"),))
+    with pytest.raises(UsageError, match="none of the 1 runs finished"):
+        bu.compress(failed)
