@@ -92,7 +92,11 @@ class Finding:
         remedies: Names of techniques or actions, best first.
         cost_seconds: What the check took.
         source: Where rule and threshold come from.
-        detail: Further numbers, for figures and JSON.
+        gain: What acting on it is expected to bring, as a share of the error of knowing nothing; None unless it fires.
+        gain_basis: How that comes about, in words.
+        cost_runs: What the check took, in trainings of the baseline.
+        figure: Small data for a drawing, with a `kind`.
+        detail: Further numbers, for JSON.
     """
 
     rule: str
@@ -104,11 +108,16 @@ class Finding:
     remedies: tuple[str, ...] = ()
     cost_seconds: float = 0.0
     source: str = ""
+    gain: float | None = None
+    gain_basis: str = ""
+    cost_runs: float = 0.0
+    figure: dict[str, Any] = field(default_factory=dict)
     detail: dict[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
         remedies = f"\n    try: {', '.join(self.remedies)}" if self.remedies and self.state == "fires" else ""
-        return f"[{self.state}] {self.rule} {self.title}: {self.evidence}{remedies}"
+        gain = f" (expected gain {self.gain:.2g})" if self.gain is not None else ""
+        return f"[{self.state}] {self.rule} {self.title}{gain}: {self.evidence}{remedies}"
 
     _repr_pretty_ = shown_as_printed
 

@@ -43,6 +43,7 @@ PANELS: dict[str, dict[str, str]] = {
         "budget": "quick, standard, thorough, or a time such as 20m.",
         "only": "Limit the study to these techniques, separated by commas.",
         "min_gain": "Smallest gain that matters; for errors without a bound a share of the baseline's.",
+        "threshold": "Where a rule of the diagnosis fires, as NAME=VALUE; may be repeated.",
         "max_drop": "Largest loss a compression step may cost, as a fraction.",
         "target_score": "Score that counts as reached.",
         "require": 'Size and latency wanted, such as "latency_ms<=2, bytes<=500_000".',
@@ -60,6 +61,7 @@ METAVARS = {
     "checkpoint": "FILE",
     "techniques": "TECHNIQUE",
     "only": "NAMES",
+    "threshold": "NAME=VALUE",
     "require": "LIMITS",
 }
 PLAIN = {int: "N", float: "X", bool: ""}  # a flag without a value has no word after it

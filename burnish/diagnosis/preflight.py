@@ -24,33 +24,43 @@ from burnish.model.build import check_output
 from burnish.plan import Plan
 from burnish.records import Finding
 
-__all__ = ["preflight"]
+__all__ = ["BugError", "preflight"]
 
 SOURCE = "Karpathy, A Recipe for Training Neural Networks, 2019"
+MEND = "mend this first, then diagnose again"
 ROWS, BATCH, MIXING_ROWS = 2048, 64, 6
 TOLERANCE = 1e-4  # relative difference of outputs that rounding may make
-LABELS = Rule(id="P1", title="labels in range", source=SOURCE)
-FORWARD = Rule(id="P2", title="forward pass and output width", source=SOURCE)
-FINITE = Rule(id="P3", title="finite loss at the start", source=SOURCE)
+LABELS = Rule(id="P1", title="labels out of range", source=SOURCE)
+FORWARD = Rule(id="P2", title="forward pass fails or has the wrong width", source=SOURCE)
+FINITE = Rule(id="P3", title="numbers not finite before any training", source=SOURCE)
 GRADIENT = Rule(
     id="P4",
     title="parameters without a gradient",
     source=SOURCE,
     remedies=("look for layers that are created but not used, and for detach() or no_grad() in forward",),
+    chance=0.7,
 )
 MODES = Rule(
     id="P5",
     title="random in evaluation mode",
     source=SOURCE,
     remedies=("give functional dropout training=self.training, or use the nn.Dropout module",),
+    chance=0.7,
 )
-MIXED = Rule(id="P6", title="examples kept apart", source=SOURCE)
+MIXED = Rule(id="P6", title="examples that see one another", source=SOURCE)
 IGNORED = Rule(
     id="P7",
     title="inputs ignored",
     source=SOURCE,
     remedies=("BatchNorm", "GroupNorm", "Activation", "check that forward uses its input"),
+    chance=0.7,
 )
+
+
+class BugError(UsageError):
+    """A bug that makes every training meaningless; `findings` holds it and what was looked at before."""
+
+    findings: list[Finding]
 
 
 def preflight(plan: Plan, *, seed: int = 0) -> list[Finding]:
@@ -62,22 +72,35 @@ def preflight(plan: Plan, *, seed: int = 0) -> list[Finding]:
 
     Raises:
         DataError: targets are out of range or not finite.
-        UsageError: the network cannot be trained or evaluated as it is; the message says why and what to change.
+        BugError: the network cannot be trained or evaluated as it is; the message says why and what to change.
     """
     findings = [_timed(lambda: _check_labels(plan.data))]
     model = plan.build(seed)
     inputs, targets = tensors(plan.data, distinct_rows(plan.data, BATCH))
-    checks: tuple[Callable[[], Finding], ...] = (
-        lambda: _check_forward(model, inputs, plan.data),
-        lambda: _check_finite(model, plan),
-        lambda: _check_gradients(model, inputs, targets, plan),
-        lambda: _check_modes(model, inputs),
-        lambda: _check_apart(model, inputs),
-        lambda: _check_ignored(model, inputs),
-    )
+    checks: dict[Rule, Callable[[], Finding]] = {
+        FORWARD: lambda: _check_forward(model, inputs, plan.data),
+        FINITE: lambda: _check_finite(model, plan),
+        GRADIENT: lambda: _check_gradients(model, inputs, targets, plan),
+        MODES: lambda: _check_modes(model, inputs),
+        MIXED: lambda: _check_apart(model, inputs),
+        IGNORED: lambda: _check_ignored(model, inputs),
+    }
     with seeded(seed):
-        findings += [_timed(check) for check in checks]
+        for rule, check in checks.items():
+            try:
+                findings.append(_timed(check))
+            except UsageError as error:
+                raise _bug(rule, error, findings) from error
     return findings
+
+
+def _bug(rule: Rule, error: UsageError, before: list[Finding]) -> BugError:
+    """The error as a finding too, for those who want to know what else there is."""
+    found = BugError(str(error))
+    all_of_it = (1.0, "of the error: no training means anything with this bug")
+    finding = rule.fires(None, None, f"{error}.", lost=all_of_it, chance=1.0, remedies=(MEND,), stops=True)
+    found.findings = [finding, *before]
+    return found
 
 
 def _timed(check: Callable[[], Finding]) -> Finding:
@@ -160,7 +183,9 @@ def _check_gradients(model: nn.Module, inputs: Tensor, targets: Tensor, plan: Pl
         )
     said = f"{len(without)} of {len(wanted)} trainable parameters get no gradient"
     if without:
-        return GRADIENT.fires(len(without), 0.0, f"{said}: {', '.join(without[:4])}.", parameters=without)
+        lost = (len(without) / len(wanted), "of the parameters, which learn nothing")
+        evidence = f"{said}: {', '.join(without[:4])}."
+        return GRADIENT.fires(len(without), 0.0, evidence, lost=lost, parameters=without)
     return GRADIENT.clear(0, 0.0, said + ".")
 
 
@@ -204,7 +229,7 @@ def _check_modes(model: nn.Module, inputs: Tensor) -> Finding:
         apart = _apart(model(inputs), model(inputs))
     if apart > TOLERANCE:
         said = "the same inputs give different outputs in evaluation mode, so no prediction can be repeated."
-        return MODES.fires(apart, TOLERANCE, said)
+        return MODES.fires(apart, TOLERANCE, said, lost=(0.5, "of the error, or more: every prediction is a lottery"))
     return MODES.clear(apart, TOLERANCE, "the same inputs give the same outputs in evaluation mode.")
 
 
@@ -262,7 +287,8 @@ def _check_ignored(model: nn.Module, inputs: Tensor) -> Finding:
     spread = float(outputs.std(0).max() / outputs.abs().max().clamp_min(1e-12))
     said = f"over {len(inputs)} different inputs the outputs vary by {spread:.2g} of their size"
     if spread <= TOLERANCE / 100:
-        return IGNORED.fires(spread, TOLERANCE / 100, said + ": all inputs look alike to the network.")
+        lost = (1.0, "of the error, with a constant answer")
+        return IGNORED.fires(spread, TOLERANCE / 100, said + ": all inputs look alike to the network.", lost=lost)
     return IGNORED.clear(spread, TOLERANCE / 100, said + ".")
 
 

@@ -12,16 +12,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from burnish.diagnosis.batches import distinct_rows, quiet_copy, seeded, some_rows, tensors
 from burnish.diagnosis.rule import Rule
 from burnish.diagnosis.subject import Subject
-from burnish.diagnosis.thresholds import (
-    FIT_ERROR,
-    FIT_LEAST_STEPS,
-    FIT_OPERATIONS,
-    FIT_RATES,
-    FIT_ROWS,
-    FIT_STEPS,
-    START_LOSS_OFF,
-    START_LOSS_RATIO,
-)
 from burnish.evaluation.predict import evaluating
 from burnish.losses import Loss
 from burnish.records import Finding
@@ -29,6 +19,8 @@ from burnish.records import Finding
 __all__ = ["check", "check_quick"]
 
 LOOK_EVERY = 25
+FIT_ROWS, FIT_STEPS, FIT_RATES = 16, 300, (1e-3, 1e-2)
+FIT_LEAST_STEPS, FIT_OPERATIONS = 50, 5e12  # below so many steps the operations allowed do not tell anything
 RULE = Rule(
     id="R1",
     title="start of training",
@@ -41,7 +33,10 @@ RULE = Rule(
         "GradientClip",
         "another initialization",
     ),
+    chance=0.7,
 )
+START_REMEDIES = ("start the last layer with smaller weights", "BatchNorm", "GroupNorm", "Schedule")
+START_CHANCE = 0.05  # a poor start costs the first steps of the training
 
 
 def check(subject: Subject) -> Finding:
@@ -49,15 +44,16 @@ def check(subject: Subject) -> Finding:
     reason = _skipped(subject)
     if reason:
         return RULE.cannot_tell(reason)
-    found = _remaining_error(subject)
-    if found is None or found[0] <= FIT_ERROR:
+    found, threshold = _remaining_error(subject), subject.thresholds.fit_error
+    if found is None or found[0] <= threshold:
         return check_quick(subject)
     remains, rows, steps = found
     return RULE.fires(
         remains,
-        FIT_ERROR,
+        threshold,
         f"after {steps} steps on the same {rows} examples {remains:.0%} of their error remains, with each of the "
         f"learning rates {', '.join(f'{rate:g}' for rate in FIT_RATES)}: the network cannot learn even these by heart.",
+        lost=(subject.left * min(remains, 1.0), "of the error, as far as the batch cannot be learned"),
         rows=rows,
     )
 
@@ -71,13 +67,23 @@ def check_quick(subject: Subject) -> Finding:
     ratio = loss / expected
     said = f"loss {loss:.3g} before training; outputs that know nothing give {expected:.3g}"
     if subject.is_classification:
-        off, threshold = abs(ratio - 1), START_LOSS_OFF
+        off, threshold = abs(ratio - 1), subject.thresholds.start_loss_off
     else:
-        off, threshold = ratio, START_LOSS_RATIO
+        off, threshold = ratio, subject.thresholds.start_loss_ratio
+    figure = {"kind": "bars", "labels": ["at the start", "knowing nothing"], "values": [loss, expected], "unit": "loss"}
     if off > threshold:
-        remedies = ("start the last layer with smaller weights", "BatchNorm", "GroupNorm", "Schedule")
-        return RULE.fires(off, threshold, said + ".", remedies=remedies, loss=loss, expected=expected)
-    return RULE.clear(off, threshold, said + ".", loss=loss, expected=expected)
+        return RULE.fires(
+            off,
+            threshold,
+            said + ".",
+            lost=(subject.left, "of the error, which a poor start delays"),
+            chance=START_CHANCE,
+            remedies=START_REMEDIES,
+            figure=figure,
+            loss=loss,
+            expected=expected,
+        )
+    return RULE.clear(off, threshold, said + ".", figure=figure, loss=loss, expected=expected)
 
 
 def _skipped(subject: Subject) -> str:
@@ -112,12 +118,12 @@ def _remaining_error(subject: Subject) -> tuple[float, int, int] | None:
     steps = min(FIT_STEPS, int(FIT_OPERATIONS / (_operations(plan.build(0), inputs) * len(FIT_RATES) + 1)))
     if steps < FIT_LEAST_STEPS:
         return None
-    remains = math.inf
+    remains, enough = math.inf, subject.thresholds.fit_error
     for rate in FIT_RATES:
         with seeded():
-            left = _fit(quiet_copy(plan.build(0)), inputs, targets, rate, steps, subject.is_classification)
+            left = _fit(quiet_copy(plan.build(0)), inputs, targets, rate, steps, subject.is_classification, enough)
         remains = min(remains, left)
-        if remains <= FIT_ERROR:
+        if remains <= enough:
             break
     return remains, len(inputs), steps
 
@@ -130,7 +136,7 @@ def _operations(model: nn.Module, inputs: torch.Tensor) -> int:
 
 
 def _fit(
-    model: nn.Module, inputs: torch.Tensor, targets: torch.Tensor, rate: float, steps: int, classes: bool
+    model: nn.Module, inputs: torch.Tensor, targets: torch.Tensor, rate: float, steps: int, classes: bool, enough: float
 ) -> float:
     """Error left after training on these rows alone, stopping as soon as there is next to none."""
     loss = Loss(name="cross_entropy" if classes else "mse")
@@ -146,7 +152,7 @@ def _fit(
         optimizer.step()
         if step % LOOK_EVERY == 0:
             remains = min(remains, _error(outputs.detach(), targets, classes))
-        if remains <= FIT_ERROR:
+        if remains <= enough:
             break
     return remains
 

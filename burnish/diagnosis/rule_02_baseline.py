@@ -8,19 +8,22 @@ import numpy as np
 from burnish.data.data import Data, Split
 from burnish.diagnosis.rule import Rule
 from burnish.diagnosis.subject import Subject
-from burnish.diagnosis.thresholds import BASELINE_FEATURES, BASELINE_ROWS, CLOSED_SHARE, STANDARD_ERRORS
 from burnish.evaluation.quality import aligned
 from burnish.records import Finding
 
 __all__ = ["check", "simple_scores"]
 
 Array = np.ndarray
+BASELINE_ROWS, BASELINE_FEATURES = 2000, 256
 RULE = Rule(
     id="R2",
     title="no better than a simple baseline",
     source="deepchecks, Simple Model Comparison (gain of 0.1); Karpathy 2019",
     remedies=("check labels, loss and learning rate", "more epochs", "BatchNorm", "Schedule", "a pretrained network"),
+    chance=0.4,
+    quick=False,
 )
+UNLEARNABLE = ("check that labels belong to their inputs", "better inputs", "more data")
 
 
 def check(subject: Subject) -> Finding:
@@ -35,13 +38,30 @@ def check(subject: Subject) -> Finding:
         f"{metric.name} {subject.score:.4g}; the better simple model, {name}, has {scores[name]:.4g} "
         f"(trained on at most {BASELINE_ROWS} rows)"
     )
-    noise = STANDARD_ERRORS * (subject.standard_error or 0.0)
+    limit, noise = subject.thresholds.closed_share, subject.thresholds.standard_errors * (subject.standard_error or 0.0)
     if left <= noise or left <= 0:
         return RULE.cannot_tell(f"{said}, which leaves too little to be gained.")
     closed = gone / left
-    tell = RULE.fires if closed < CLOSED_SHARE else RULE.clear
     judged = f"{closed:.0%} of the way from there to perfect is gone" if closed > 0 else "the network is no better"
-    return tell(closed, CLOSED_SHARE, f"{said}; {judged}.", baselines=scores)
+    figure = {"kind": "bars", "labels": ["the network", *scores], "values": [subject.score, *scores.values()]}
+    figure |= {"unit": metric.name}
+    if closed >= limit:
+        return RULE.clear(closed, limit, f"{said}; {judged}.", figure=figure, baselines=scores)
+    nothing = metric.gain(scores["the average answer"], scores[name]) <= noise
+    if nothing:
+        judged += "; no simple model learns anything either: do the labels belong to their inputs?"
+    return RULE.fires(
+        closed,
+        limit,
+        f"{said}; {judged}.",
+        lost=(
+            subject.left * min(1.0, limit - closed + limit),
+            "of the error, which a simple model leaves",
+        ),
+        remedies=UNLEARNABLE if nothing else None,
+        figure=figure,
+        baselines=scores,
+    )
 
 
 def simple_scores(data: Data) -> dict[str, float]:

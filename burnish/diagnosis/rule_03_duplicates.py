@@ -6,12 +6,12 @@ import numpy as np
 
 from burnish.diagnosis.rule import Rule
 from burnish.diagnosis.subject import Subject
-from burnish.diagnosis.thresholds import DUPLICATES_SEVERE, DUPLICATES_WARN
 from burnish.records import Finding
 
 __all__ = ["check"]
 
 Array = np.ndarray
+ROWS = "of the validation rows, whose score is in doubt"
 RULE = Rule(
     id="R3",
     title="training examples in validation",
@@ -22,7 +22,7 @@ RULE = Rule(
 
 def check(subject: Subject) -> Finding:
     """Share of validation rows whose stored input is, byte for byte, that of a training row."""
-    data = subject.data
+    data, limits = subject.data, subject.thresholds
     train, validation = data.train, data.validation
     known = set(_hashes(train.pool_inputs, np.unique(train.rows)))
     copied = np.array([h in known for h in _hashes(validation.pool_inputs, validation.rows)])
@@ -30,11 +30,24 @@ def check(subject: Subject) -> Finding:
     crossing = _groups_on_both_sides(subject)
     said = f"{count} of {len(copied)} validation rows ({share:.1%}) are exact copies of training rows"
     if crossing:
-        return RULE.fires(share, DUPLICATES_WARN, f"{crossing} groups are on both sides; {said}", groups=crossing)
-    if share <= DUPLICATES_WARN:
-        return RULE.clear(share, DUPLICATES_WARN, said + ".", rows=count)
-    grave = ": the validation score is too good to be believed" if share > DUPLICATES_SEVERE else ""
-    return RULE.fires(share, DUPLICATES_WARN, said + grave + ".", rows=count, severe=share > DUPLICATES_SEVERE)
+        return RULE.fires(
+            share,
+            limits.duplicates_warn,
+            f"{crossing} groups are on both sides; {said}",
+            lost=(share or 1.0, ROWS),
+            groups=crossing,
+        )
+    if share <= limits.duplicates_warn:
+        return RULE.clear(share, limits.duplicates_warn, said + ".", rows=count)
+    grave = ": the validation score is too good to be believed" if share > limits.duplicates_severe else ""
+    return RULE.fires(
+        share,
+        limits.duplicates_warn,
+        said + grave + ".",
+        lost=(share, ROWS),
+        rows=count,
+        severe=share > limits.duplicates_severe,
+    )
 
 
 def _hashes(pool: Array, rows: Array) -> list[bytes]:

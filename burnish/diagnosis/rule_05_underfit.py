@@ -6,7 +6,6 @@ import numpy as np
 
 from burnish.diagnosis.rule import Rule
 from burnish.diagnosis.subject import Subject
-from burnish.diagnosis.thresholds import LEAST_ERROR, STANDARD_ERRORS
 from burnish.records import Finding
 
 __all__ = ["check"]
@@ -25,6 +24,7 @@ RULE = Rule(
         "a wider or deeper network",
         "less regularization",
     ),
+    chance=0.3,
 )
 
 
@@ -39,12 +39,14 @@ def check(subject: Subject) -> Finding:
     error = subject.error(float(train))
     gap = subject.error(float(validation)) - error
     n = min(TRAIN_ROWS, len(subject.data.train))
-    noise = STANDARD_ERRORS * math.sqrt(max(error * (1 - error), 0.0) / n) if subject.metric.bounded else 0.0
-    threshold = max(gap, LEAST_ERROR, noise)
+    noise = math.sqrt(max(error * (1 - error), 0.0) / n) if subject.metric.bounded else 0.0
+    limits = subject.thresholds
+    threshold = max(gap, limits.least_error, limits.standard_errors * noise)
     said = (
         f"{name} {train:.4g} on training rows, {validation:.4g} on validation: the training error ({error:.1%} of "
         f"knowing nothing) is {'larger' if error > gap else 'smaller'} than the gap ({gap:.1%})"
     )
-    tell = RULE.fires if error > threshold else RULE.clear
+    tell = RULE.judge(error > threshold)
+    figure = {"kind": "bars", "labels": ["training error", "gap to validation"], "values": [error, gap]}
     more = ". What noise in labels or inputs leaves unexplained counts as training error here" if error > gap else ""
-    return tell(error, threshold, f"{said}{more}.", gap=gap)
+    return tell(error, threshold, f"{said}{more}.", lost=(error, "error on training rows"), figure=figure, gap=gap)

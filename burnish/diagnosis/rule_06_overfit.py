@@ -1,12 +1,12 @@
 """R6: validation gets worse while training gets better, or training is much better than validation."""
 
 import math
+from typing import Any
 
 import numpy as np
 
 from burnish.diagnosis.rule import Rule
 from burnish.diagnosis.subject import Subject
-from burnish.diagnosis.thresholds import DEGRADATION, RISE_IN_ERRORS, STANDARD_ERRORS
 from burnish.evaluation.generalization import relative_degradation
 from burnish.records import Finding, Run
 
@@ -27,27 +27,48 @@ RULE = Rule(
         "SAM",
         "more data, transfer or a smaller network",
     ),
+    chance=0.3,
 )
 
 
 def check(subject: Subject) -> Finding:
     """Rise of the validation loss above its minimum, in standard errors; and relative loss from train to validation."""
-    rise, loss = _rise(subject), _degradation(subject)
+    rise, loss, limits = _rise(subject), _degradation(subject), subject.thresholds
     if rise is None and loss is None:
         return RULE.cannot_tell("no run has a curve or a score on training rows.")
-    rising = rise is not None and rise > RISE_IN_ERRORS
+    rising = rise is not None and rise > limits.rise_in_errors
     parts = []
     if rise is not None:
         parts.append(f"validation loss ends {rise:.1f} standard errors above its minimum while training loss falls")
     if loss is not None:
         parts.append(f"{subject.metric.name} is {loss:.1%} worse on validation than on training rows")
     evidence = "; ".join(parts) + "."
-    if loss is not None and loss > DEGRADATION:
-        return RULE.fires(loss, DEGRADATION, evidence, rise=rise, degradation=loss)
+    more: dict[str, Any] = {"figure": _curves(subject), "rise": rise, "degradation": loss}
+    found = (_gap(subject), "gap from training to validation")
+    if loss is not None and loss > limits.degradation:
+        return RULE.fires(loss, limits.degradation, evidence, lost=found, **more)
     if rising:
-        return RULE.fires(rise, RISE_IN_ERRORS, evidence, rise=rise, degradation=loss)
-    measured, threshold = (rise, RISE_IN_ERRORS) if loss is None else (loss, DEGRADATION)
-    return RULE.clear(measured, threshold, evidence, rise=rise, degradation=loss)
+        return RULE.fires(rise, limits.rise_in_errors, evidence, lost=found, **more)
+    measured, threshold = (rise, limits.rise_in_errors) if loss is None else (loss, limits.degradation)
+    return RULE.clear(measured, threshold, evidence, **more)
+
+
+def _gap(subject: Subject) -> float:
+    """Error on validation above that on training rows; where only curves are known, a tenth of what is left."""
+    name = subject.metric.name
+    pairs = [(r.train_scores.get(name, math.nan), r.score) for r in subject.finished]
+    gap = float(np.mean([subject.error(v) - subject.error(t) for t, v in pairs]))
+    return gap if math.isfinite(gap) else 0.1 * subject.left
+
+
+def _curves(subject: Subject) -> dict[str, Any]:
+    """Training and validation loss of the first run with curves."""
+    for run in subject.finished:
+        lines = {"training": "train_loss", "validation": "loss"}
+        series = {name: [line.get(key) for line in run.curves] for name, key in lines.items()}
+        if len(run.curves) > 1 and all(v is not None for values in series.values() for v in values):
+            return {"kind": "lines", "x": list(range(1, len(run.curves) + 1)), "series": series, "x_name": "epoch"}
+    return {}
 
 
 def _rise(subject: Subject) -> float | None:
@@ -95,5 +116,5 @@ def _degradation(subject: Subject) -> float | None:
     if not losses or not all(map(math.isfinite, losses)):
         return None
     gap = subject.metric.gain(*np.mean(pairs, axis=0)[::-1])
-    noise = STANDARD_ERRORS * (subject.standard_error or 0.0)
+    noise = subject.thresholds.standard_errors * (subject.standard_error or 0.0)
     return float(np.mean(losses)) if gap > noise else 0.0

@@ -1,10 +1,11 @@
 """R7: the best epoch is near the end, or near the start, of the budget."""
 
+from typing import Any
+
 import numpy as np
 
 from burnish.diagnosis.rule import Rule
 from burnish.diagnosis.subject import Subject
-from burnish.diagnosis.thresholds import EARLY, LATE, LEAST_EPOCHS
 from burnish.records import Finding
 
 __all__ = ["check"]
@@ -13,7 +14,9 @@ RULE = Rule(
     id="R7",
     title="training budget",
     source="tuning playbook: best step in the last 25 % or the first 10 % of the budget",
+    chance=0.5,
 )
+LEAST_EPOCHS = 8
 LONGER = ("more epochs", "Schedule", "a higher learning rate")
 SHORTER = ("fewer epochs", "EarlyStopping", "Augment", "EMA")
 
@@ -27,18 +30,23 @@ def check(subject: Subject) -> Finding:
     curve = _mean_curve(subject)
     if curve is None or worthwhile is None:
         return RULE.cannot_tell(f"no curve of at least {LEAST_EPOCHS} epochs.")
-    best = int(curve.argmax()) + 1
-    place, late = best / len(curve), int(np.ceil(LATE * len(curve)))
+    best, limits = int(curve.argmax()) + 1, subject.thresholds
+    place, late = best / len(curve), int(np.ceil(limits.late * len(curve)))
     added = float(curve[late:].max() - curve[:late].max())
     said = f"the mean {metric.name} is best after epoch {best} of {len(curve)}"
-    detail = {"best_epoch": best, "epochs": len(curve), "added_by_last_quarter": added}
+    scores = [subject.metric.gain(0.0, float(v)) for v in curve]
+    figure: dict[str, Any] = {"kind": "lines", "x": list(range(1, len(curve) + 1)), "series": {metric.name: scores}}
+    figure["x_name"] = "epoch"
+    detail: dict[str, Any] = {"best_epoch": best, "epochs": len(curve), "added_by_last_quarter": added}
     if best > late and added > worthwhile:
         evidence = f"{said}, and the last quarter still adds {added:.2g}: the training is too short."
-        return RULE.fires(place, LATE, evidence, remedies=LONGER, **detail)
-    if place <= EARLY:
+        found = (subject.share(added), "of the error, which as long a training again may take off")
+        return RULE.fires(place, limits.late, evidence, lost=found, remedies=LONGER, figure=figure, **detail)
+    if place <= limits.early:
         evidence = f"{said}: the rest of the training is lost."
-        return RULE.fires(place, EARLY, evidence, remedies=SHORTER, **detail)
-    return RULE.clear(place, LATE, f"{said}; the last quarter adds {added:.2g}.", **detail)
+        lost = (subject.share(float(curve.max() - curve[-1])), "of the error, lost after the best epoch")
+        return RULE.fires(place, limits.early, evidence, lost=lost, remedies=SHORTER, figure=figure, **detail)
+    return RULE.clear(place, limits.late, f"{said}; the last quarter adds {added:.2g}.", figure=figure, **detail)
 
 
 def _mean_curve(subject: Subject) -> np.ndarray | None:

@@ -1,12 +1,12 @@
 """R9: classes are unequally frequent, and the rare ones suffer."""
 
 import math
+from typing import Any
 
 import numpy as np
 
 from burnish.diagnosis.rule import Rule
 from burnish.diagnosis.subject import Subject
-from burnish.diagnosis.thresholds import CLASS_RATIO, LEAST_SUPPORT, RARE_SHARE, RECALL_SPREAD, STANDARD_ERRORS
 from burnish.records import Finding
 
 __all__ = ["check"]
@@ -23,7 +23,9 @@ RULE = Rule(
         "move the decision threshold",
         "collect more of the rare classes",
     ),
+    chance=0.4,
 )
+LEAST_SUPPORT, MOST_BARS = 5, 20
 
 
 def check(subject: Subject) -> Finding:
@@ -35,19 +37,30 @@ def check(subject: Subject) -> Finding:
     fair = float(counts.min() / counts.sum() * task.outputs)
     ratio = float(counts.min() / counts.max())
     said = f"rarest class {task.names[int(counts.argmin())]!r}: {counts.min()} of {counts.sum()} training rows"
-    detail = {"counts": counts.tolist(), "ratio": ratio}
-    if fair >= RARE_SHARE and ratio >= CLASS_RATIO:
-        return RULE.clear(ratio, CLASS_RATIO, said + ".", **detail)
+    limits = subject.thresholds
+    detail: dict[str, Any] = {"counts": counts.tolist(), "ratio": ratio, "figure": _figure(counts, task.names)}
+    if fair >= limits.rare_share and ratio >= limits.class_ratio:
+        return RULE.clear(ratio, limits.class_ratio, said + ".", **detail)
     if subject.measured is None:
-        return RULE.cannot_tell(said + "; whether it suffers shows after a run.", ratio, CLASS_RATIO)
-    spread, noise, worst = _recall_spread(*subject.measured)
+        said += "; whether it suffers shows after a run."
+        rest = (1 / task.outputs, "of the error: one class of all")
+        return RULE.fires(ratio, limits.class_ratio, said, lost=rest, **detail)
+    spread, noise, worst = _recall_spread(*subject.measured, limits.standard_errors)
     said += f"; recalls differ by {spread:.2f} (lowest: {task.names[worst]!r})"
-    if spread > max(RECALL_SPREAD, noise):
-        return RULE.fires(spread, RECALL_SPREAD, said + ".", **detail)
-    return RULE.clear(spread, RECALL_SPREAD, said + ": not enough to act on.", **detail)
+    if spread > max(limits.recall_spread, noise):
+        lost = (spread / task.outputs, "of the mean recall, lost on the worst class")
+        return RULE.fires(spread, limits.recall_spread, said + ".", lost=lost, **detail)
+    return RULE.clear(spread, limits.recall_spread, said + ": not enough to act on.", **detail)
 
 
-def _recall_spread(predictions: Array, targets: Array) -> tuple[float, float, int]:
+def _figure(counts: Array, names: tuple[str, ...]) -> dict[str, Any]:
+    """Rows of the classes, the rarest first, at most 20."""
+    order = np.argsort(counts, kind="stable")[:MOST_BARS]
+    labels = [str(names[i]) for i in order]
+    return {"kind": "bars", "labels": labels, "values": counts[order].tolist(), "unit": "training rows"}
+
+
+def _recall_spread(predictions: Array, targets: Array, errors: float) -> tuple[float, float, int]:
     """Highest minus lowest recall, the noise of that difference, and the class with the lowest."""
     support = np.bincount(targets, minlength=predictions.shape[1])
     classes = np.flatnonzero(support >= LEAST_SUPPORT)
@@ -57,4 +70,4 @@ def _recall_spread(predictions: Array, targets: Array) -> tuple[float, float, in
     recall = np.array([hits[targets == c].mean() for c in classes])
     ends = [int(recall.argmax()), int(recall.argmin())]
     variance = sum((recall[i] * (1 - recall[i]) + 0.25 / support[classes[i]]) / support[classes[i]] for i in ends)
-    return float(np.ptp(recall)), STANDARD_ERRORS * math.sqrt(variance), int(classes[ends[1]])
+    return float(np.ptp(recall)), errors * math.sqrt(variance), int(classes[ends[1]])

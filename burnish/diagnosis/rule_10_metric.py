@@ -6,7 +6,6 @@ import numpy as np
 
 from burnish.diagnosis.rule import Rule
 from burnish.diagnosis.subject import Subject
-from burnish.diagnosis.thresholds import METRICS_APART
 from burnish.records import Finding
 
 __all__ = ["check"]
@@ -16,6 +15,7 @@ RULE = Rule(
     title="metric mismatch",
     source="heuristic: accuracy and macro F1 more than 0.05 apart",
     remedies=("choose the metric that counts for you with --metric", "move the decision threshold"),
+    chance=0.1,
 )
 
 
@@ -29,5 +29,7 @@ def check(subject: Subject) -> Finding:
     accuracy, f1 = np.mean(pairs, axis=0)
     apart = float(abs(accuracy - f1))
     said = f"accuracy {accuracy:.4g}, macro F1 {f1:.4g}; decisions are made on {subject.metric.name}."
-    tell = RULE.fires if apart > METRICS_APART else RULE.clear
-    return tell(apart, METRICS_APART, said)
+    limit = subject.thresholds.metrics_apart
+    figure = {"kind": "bars", "labels": ["accuracy", "macro F1"], "values": [float(accuracy), float(f1)]}
+    tell = RULE.judge(apart > limit)
+    return tell(apart, limit, said, lost=(apart, "between the two metrics"), figure=figure)

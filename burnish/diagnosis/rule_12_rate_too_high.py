@@ -1,57 +1,94 @@
 """R12: steps so large that the training jumps about, diverges, or does better with a smaller rate."""
 
 import math
+from typing import Any
 
-from burnish.diagnosis.rates import best_rate, rates_and_scores
+from burnish.diagnosis.rates import best_rate, rate_test, rates_and_scores, test_price
 from burnish.diagnosis.rule import Rule
 from burnish.diagnosis.subject import Subject
-from burnish.diagnosis.thresholds import BLOWN, SPIKE
 from burnish.records import Finding, Run
 
-__all__ = ["check"]
+__all__ = ["check", "check_quick", "price"]
 
 RULE = Rule(
     id="R12",
     title="learning rate too high",
-    source="tuning playbook, Determining instability; spike of 2 heuristic",
+    source="tuning playbook, Determining instability; spike of 2 and short test at a tenth of the rate heuristic",
     remedies=("a lower learning rate", "Schedule", "GradientClip", "BatchNorm", "GroupNorm"),
+    chance=0.8,
 )
+SPIKE_CHANCE = 0.5  # a single jump may have other reasons
+price = test_price  # where nobody tuned the rate, a short test at several rates
 
 
 def check(subject: Subject) -> Finding:
+    """What the runs and the tuning say; without a tuning, a few steps at a tenth of the rate against as many at it."""
+    found = check_quick(subject)
+    if found.state == "fires" or subject.tuned:
+        return found
+    test = rate_test(subject)
+    return found if test is None else _judged(subject, test)
+
+
+def check_quick(subject: Subject) -> Finding:
     """Runs that diverged or ran away, spikes of the training loss, and whether tuning wanted a smaller rate."""
     if not subject.runs and not subject.tuned:
         return RULE.cannot_tell("no run and no tuning yet.")
-    diverged = sum(run.status == "diverged" for run in subject.runs)
+    diverged, limits = sum(run.status == "diverged" for run in subject.runs), subject.thresholds
     if diverged:
         said = f"{diverged} of {len(subject.runs)} runs ended with a loss that is not finite."
-        return RULE.fires(diverged, 0.0, said, diverged=diverged)
+        share = diverged / len(subject.runs)
+        return RULE.fires(
+            diverged, 0.0, said, lost=(share, "of the runs, all of whose error is lost"), diverged=diverged
+        )
     lower = _wants_lower(subject)
     if lower:
-        return RULE.fires(*lower)
+        measured, threshold, said, headroom = lower
+        return RULE.fires(measured, threshold, said, lost=(headroom, "gain in the tuning"))
+    lost = (subject.left, "of the error, taken as due to the jumps")
     spike = max((_spike(run) for run in subject.runs), default=1.0)
-    if spike > SPIKE:
-        said = f"the training loss of an epoch rose to {spike:.1f} times its lowest value before."
-        return RULE.fires(spike, SPIKE, said)
     blown = max((_blown(subject, run) for run in subject.runs), default=0.0)
-    if blown > BLOWN:
+    if blown > limits.blown:
         said = f"in its last epoch a training had {blown:.2g} times the loss of knowing nothing: its weights ran off."
-        return RULE.fires(blown, BLOWN, said)
-    return RULE.clear(spike, SPIKE, f"no run diverged; the largest rise of the training loss is ×{spike:.2f}.")
+        return RULE.fires(blown, limits.blown, said, lost=lost)
+    if spike > limits.spike:
+        said = f"the training loss of an epoch rose to {spike:.1f} times its lowest value before."
+        return RULE.fires(spike, limits.spike, said, lost=lost, chance=SPIKE_CHANCE)
+    return RULE.clear(spike, limits.spike, f"no run diverged; the largest rise of the training loss is ×{spike:.2f}.")
 
 
-def _wants_lower(subject: Subject) -> tuple[float, float, str] | None:
+def _judged(subject: Subject, test: Any) -> Finding:
+    """Losses of the short test: at a lower rate they must not be much lower."""
+    here, lower = test.loss(1.0), min(test.loss(0.1), test.loss(0.01))
+    limit = subject.thresholds.rate_gain
+    saved = 1.0 if not math.isfinite(here) else (here - lower) / max(here, 1e-9)
+    rate = test.rate * (0.1 if test.loss(0.1) <= test.loss(0.01) else 0.01)
+    said = (
+        f"a short test ends at a loss of {here:.3g} with the rate in use, {test.rate:.2g}; {lower:.3g} with {rate:.2g}."
+    )
+    tell = RULE.judge(saved > limit and math.isfinite(lower))
+    lost = (subject.left * min(max(saved, 0.0), 1.0), "of the error, as in the short test")
+    return tell(saved, limit, said, lost=lost, figure=test.figure())
+
+
+def _wants_lower(subject: Subject) -> tuple[float, float, str, float] | None:
     found = best_rate(subject)
     if found is None:
         return None
     best, gain, worthwhile, current = found
     tried = rates_and_scores(subject)
     if current is not None and best < current and gain > worthwhile:
-        return gain, worthwhile, f"{best:.2g} scores {gain:.2g} better than the rate in use, {current:.2g}."
+        said = f"{best:.2g} scores {gain:.2g} better than the rate in use, {current:.2g}."
+        return gain, worthwhile, said, subject.share(gain)
     if best == tried[0][0] and len(tried) > 2:
         said = f"the smallest of {len(tried)} rates tried, {best:.2g}, was the best: smaller ones may be better still."
-        return best, tried[1][0], said
+        return best, tried[1][0], said, subject.share(_last_step(tried[1][1], tried[0][1]))
     return None
+
+
+def _last_step(before: float, best: float) -> float:
+    """What the last step towards the edge of the search brought: the next may bring as much."""
+    return best - before if math.isfinite(before) else 0.0
 
 
 def _blown(subject: Subject, run: Run) -> float:

@@ -1,12 +1,13 @@
 """R14: gradients that vanish or explode between the last layer and the first."""
 
+from typing import Any
+
 import torch
 from torch import nn
 
 from burnish.diagnosis.batches import quiet_copy, seeded, some_rows, tensors
 from burnish.diagnosis.rule import Rule
 from burnish.diagnosis.subject import Subject
-from burnish.diagnosis.thresholds import GRADIENT_RATIO
 from burnish.losses import Loss
 from burnish.records import Finding
 
@@ -17,7 +18,9 @@ RULE = Rule(
     title="vanishing or exploding gradients",
     source="Glorot and Bengio, AISTATS 2010; ratio heuristic",
     remedies=("BatchNorm", "GroupNorm", "Activation", "Residual", "another initialization", "GradientClip"),
+    chance=0.5,
 )
+SHOWN = 40  # layers in the figure
 
 
 def check(subject: Subject) -> Finding:
@@ -33,11 +36,20 @@ def check(subject: Subject) -> Finding:
     (first, low), (last, high) = norms[0], norms[-1]
     ratio = low / high if high > 0 else float("inf")
     said = f"gradients of {first} are {ratio:.2g} times those of {last} at the start"
-    if GRADIENT_RATIO <= ratio <= 1 / GRADIENT_RATIO:
-        return RULE.clear(ratio, GRADIENT_RATIO, said + ".")
-    threshold = GRADIENT_RATIO if ratio < 1 else 1 / GRADIENT_RATIO
+    limit = subject.thresholds.gradient_ratio
+    figure = _figure(norms)
+    if limit <= ratio <= 1 / limit:
+        return RULE.clear(ratio, limit, said + ".", figure=figure)
+    threshold = limit if ratio < 1 else 1 / limit
     word = "vanish on the way back" if ratio < 1 else "explode on the way back"
-    return RULE.fires(ratio, threshold, f"{said}: they {word}.")
+    lost = (subject.left, "of the error, which the first layers cannot take off")
+    return RULE.fires(ratio, threshold, f"{said}: they {word}.", lost=lost, figure=figure)
+
+
+def _figure(norms: list[tuple[str, float]]) -> dict[str, Any]:
+    shown = norms[:: max(1, len(norms) // SHOWN)]
+    labels, values = [name for name, _ in shown], [size for _, size in shown]
+    return {"kind": "bars", "labels": labels, "values": values, "unit": "gradient, root mean square", "log": True}
 
 
 def _gradient_sizes(

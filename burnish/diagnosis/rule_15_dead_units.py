@@ -11,12 +11,12 @@ from burnish.data.tensors import network_tensor
 from burnish.diagnosis.batches import device_of, some_rows
 from burnish.diagnosis.rule import Rule
 from burnish.diagnosis.subject import Subject
-from burnish.diagnosis.thresholds import DEAD_LEAST_ROWS, DEAD_ROWS, DEAD_SEVERE, DEAD_WARN
 from burnish.evaluation.predict import evaluating
 from burnish.records import Finding
 
 __all__ = ["check", "dead_units"]
 
+LOST = "of the error, as far as units are dead"
 BATCH = 256
 RECTIFIERS = ("relu", "relu_", "relu6")
 MAPS = ("conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
@@ -26,17 +26,20 @@ RULE = Rule(
     title="dead rectified units",
     source="CS231n, Neural Networks 1 (as much as 40 %); warning at 10 % heuristic",
     remedies=("Activation", "BatchNorm", "Schedule", "a lower learning rate", "remove them: Prune"),
+    chance=0.4,
 )
+DEAD_ROWS, DEAD_LEAST_ROWS = 2048, 100
 
 
 def check(subject: Subject) -> Finding:
     """Share of the units behind a ReLU whose output is zero on all validation rows looked at."""
-    if subject.model is None:
-        return RULE.cannot_tell("there is no trained network yet.")
+    model = subject.model if subject.model is not None or subject.plan is None else subject.plan.probe()
+    if model is None:
+        return RULE.cannot_tell("there is no network to look at.")
     split = some_rows(subject.data.validation, DEAD_ROWS)
     if len(split) < DEAD_LEAST_ROWS:
         return RULE.cannot_tell(f"{len(split)} validation rows are too few to call a unit dead.")
-    layers = dead_units(subject.model, _batches(subject, split))
+    layers = dead_units(model, _batches(subject, model, split))
     total = sum(units for _, units in layers)
     if not total:
         return RULE.cannot_tell("the network has no ReLU that can be seen.")
@@ -47,8 +50,17 @@ def check(subject: Subject) -> Finding:
         f"{dead} of {total} units ({share:.0%}) are zero on {len(split)} validation rows; "
         f"most in ReLU {worst + 1} of {len(layers)}: {layers[worst][0]} of {layers[worst][1]}."
     )
-    detail: dict[str, Any] = {"layers": [list(layer) for layer in layers], "severe": share > DEAD_SEVERE}
-    return (RULE.fires if share > DEAD_WARN else RULE.clear)(share, DEAD_WARN, said, **detail)
+    limits = subject.thresholds
+    detail: dict[str, Any] = {"layers": [list(layer) for layer in layers], "severe": share > limits.dead_severe}
+    detail["figure"] = {
+        "kind": "bars",
+        "labels": [f"ReLU {i}" for i in range(1, len(layers) + 1)],
+        "values": [dead / units for dead, units in layers],
+        "unit": "share of dead units",
+    }
+    if share <= limits.dead_warn:
+        return RULE.clear(share, limits.dead_warn, said, **detail)
+    return RULE.fires(share, limits.dead_warn, said, lost=(subject.left * share, LOST), **detail)
 
 
 def dead_units(model: nn.Module, batches: list[torch.Tensor]) -> list[tuple[int, int]]:
@@ -73,9 +85,8 @@ def dead_units(model: nn.Module, batches: list[torch.Tensor]) -> list[tuple[int,
     return [(int((~units).sum()), len(units)) for units in alive]
 
 
-def _batches(subject: Subject, split: Any) -> list[torch.Tensor]:
-    assert subject.model is not None
-    inputs = network_tensor(subject.data.preparation, split.inputs, device_of(subject.model))
+def _batches(subject: Subject, model: nn.Module, split: Any) -> list[torch.Tensor]:
+    inputs = network_tensor(subject.data.preparation, split.inputs, device_of(model))
     return list(inputs.split(BATCH))
 
 

@@ -1,13 +1,15 @@
 """What the rules look at. Everything but the data is optional; a rule that misses something cannot tell."""
 
 import math
-from dataclasses import KW_ONLY, dataclass
+from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from burnish.data.data import Data
+from burnish.diagnosis.thresholds import Thresholds
 from burnish.evaluation.bootstrap import bootstrap
 from burnish.evaluation.quality import aligned
 from burnish.metrics import Metric
@@ -38,6 +40,13 @@ class Subject:
         tuned: What tuning the learning rate gave: mappings with `lr`, `score` and `best_epoch`.
         min_gain: The smallest gain that matters, in the unit of the primary metric; unless given, 0.005 of a bounded
             score and that share of any other.
+        thresholds: Where rules start to fire.
+        out_of_fold: Rows of the pool with the outputs of a network that was not trained on them, one pair for each run.
+        int8: Quantizes `model` and gives its outputs for the validation rows; handed in, because quantization comes
+            after diagnosis in the order of the packages.
+        screened: Gain of the recipe in the screening and in the confirmation.
+        device: Where networks are trained that a rule needs.
+        cache: What rules have computed and others may use.
     """
 
     data: Data
@@ -49,6 +58,12 @@ class Subject:
     targets: Array | None = None
     tuned: tuple[dict[str, Any], ...] | list[dict[str, Any]] = ()
     min_gain: float | None = None
+    thresholds: Thresholds = Thresholds()
+    out_of_fold: "tuple[tuple[Array, Array], ...]" = ()
+    int8: "Callable[[], Array] | None" = None
+    screened: tuple[float, float] | None = None
+    device: str = "cpu"
+    cache: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def metric(self) -> Metric:
@@ -96,6 +111,17 @@ class Subject:
         drawn = bootstrap([self.metric.name], *self.measured, resamples=300)[self.metric.name]
         return float(drawn.std(ddof=1))
 
+    @cached_property
+    def left(self) -> float:
+        """The error that is left to gain, from 0 to 1; 1 where no score is known yet."""
+        return 1.0 if self.score is None else float(np.clip(self.error(self.score), 0.0, 1.0))
+
+    @cached_property
+    def run_seconds(self) -> float | None:
+        """What one training of the baseline takes, where one has been timed."""
+        taken = [run.cost.train_seconds for run in self.runs if run.cost and run.cost.train_seconds]
+        return float(np.mean(taken)) if taken else None
+
     @property
     def worthwhile(self) -> float | None:
         """The smallest gain that matters, in the unit of the metric."""
@@ -107,6 +133,10 @@ class Subject:
         """A score of the primary metric as an error: 0 is perfect, about 1 what knowing nothing gives."""
         scale = 1.0 if self.metric.bounded else self._scale()
         return (1 - score if self.metric.greater_is_better else score) / scale
+
+    def share(self, gain: float) -> float:
+        """A gain of the primary metric on the scale of `error`."""
+        return gain / (1.0 if self.metric.bounded else self._scale())
 
     def _scale(self) -> float:
         if self.metric.name in ("rmse", "mae"):

@@ -1,7 +1,8 @@
 """The Python interface: the same engine as the command line, on values instead of flags."""
 
 import tempfile
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -268,36 +269,51 @@ def inspect(subject: "Plan | nn.Module", example: "Tensor | None" = None) -> "In
     return look(subject, example)
 
 
-def diagnose(plan: Plan, *, runs: Runs | None = None, quick: bool = False) -> list[Finding]:
-    """What limits `plan`: every rule's finding, those that fire first.
+def diagnose(
+    plan: Plan,
+    *,
+    runs: Runs | None = None,
+    quick: bool = False,
+    budget: str = "standard",
+    thresholds: Mapping[str, float] | Iterable[str] | None = None,
+) -> list[Finding]:
+    """What limits `plan`: every rule's finding, those that fire first, by the gain expected of acting on them.
+
+    A bug that makes trainings meaningless is the first finding; then only what needs no training is looked at.
 
     Args:
         plan: The plan to look at.
         runs: Its trained runs; without them and not `quick`, two are trained here.
         quick: Only what needs no training.
+        budget: `quick`, `standard`, `thorough`, or a time such as `5m`: what does not fit is left out, and says so.
+        thresholds: Values in place of those of `burnish.diagnosis.thresholds`, as a mapping or as `NAME=VALUE`.
 
     Raises:
-        UsageError: the network or the data have a bug that makes every finding meaningless.
+        UsageError: the network cannot be built or run at all, or a threshold or the budget is unknown.
+
+    Example:
+        >>> import burnish as bu
+        >>> plan = bu.Plan(model="cnn", data=bu.load("digits"))
+        >>> [f.rule for f in bu.diagnose(plan, quick=True, thresholds={"start_loss_off": 1e-6}) if f.state == "fires"]
+        ['R1']
     """
-    from burnish.diagnosis import Subject
+    from burnish.diagnosis import Subject, by_gain
     from burnish.diagnosis import diagnose as apply_rules
+    from burnish.diagnosis.preflight import BugError
+    from burnish.diagnosis.thresholds import Thresholds
     from burnish.pipeline.checking import bug_checks
+    from burnish.pipeline.looking import rules_budget, subject_of
 
-    known = bug_checks(plan)
+    limits, start = Thresholds.parse(thresholds), time.monotonic()
+    try:
+        known = bug_checks(plan)
+    except BugError as bug:
+        known, quick = bug.findings, True
     if quick:
-        return _with_known(apply_rules(Subject(data=plan.data, plan=plan), quick=True), known)
+        trained = plan.build(0).eval() if plan.source.trained else None
+        subject = Subject(data=plan.data, plan=plan, model=trained, thresholds=limits)
+        return by_gain([*known, *apply_rules(subject, quick=True)])
     runs = runs or train(plan, seeds=range(2))
-    subject = Subject(data=plan.data, plan=plan, runs=runs.runs)
-    done = [index for index, run in enumerate(runs.runs) if run.status == "done"]
-    if done:
-        first = runs[done[0]]
-        outputs = Ledger(runs.root).arrays(first.id)["outputs"]
-        data, model = plan.data.replicate(first.split), runs.model(done[0])
-        subject = Subject(data=data, plan=plan, model=model, runs=runs.runs, predictions=outputs)
-    return _with_known(apply_rules(subject), known)
-
-
-def _with_known(findings: list[Finding], known: list[Finding]) -> list[Finding]:
-    """Findings of the rules and of the bug checks, those that fire first."""
-    states = ("fires", "clear", "cannot tell")
-    return sorted([*findings, *known], key=lambda finding: states.index(finding.state))
+    subject = subject_of(plan, runs.runs, Ledger(runs.root), thresholds=limits)
+    most, seconds = rules_budget(budget, time.monotonic() - start)
+    return by_gain([*known, *apply_rules(subject, runs=most, seconds=seconds)])

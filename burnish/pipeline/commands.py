@@ -85,7 +85,7 @@ def diagnose(
 
     if quick:
         plan = checked_plan(recipe).then(*(parse(text) for text in recipe.techniques))
-        return api.diagnose(plan, quick=True)
+        return api.diagnose(plan, quick=True, thresholds=recipe.threshold)
     with _folder(out) as root:
         found = run_stages(recipe, root, observer or _silent, ("prepare", "preflight", "tune", "pilot", "diagnose"))
         return [from_json(Finding, f) for f in found["diagnosis"]]

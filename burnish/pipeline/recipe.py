@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from burnish.compression.frontier import parse_requirements
+from burnish.diagnosis.thresholds import Thresholds
 from burnish.errors import UsageError
 
 __all__ = ["Recipe"]
@@ -46,6 +47,7 @@ class Recipe:
         max_drop: Largest loss of the primary metric a compression step may cost.
         require: Size and latency asked for, such as `latency_ms<=2, bytes<=500_000`.
         max_rows: Cap on training and validation rows; None takes the budget's.
+        threshold: Thresholds of the diagnosis as `NAME=VALUE`, in place of its own.
         resplit: Vouches that a trained network has seen none of the rows, so that they may be split anew.
         workers: Runs at the same time; 0 takes one for each core, or fewer where runs have several threads.
         on: Where runs are carried out: `local`, `ray`, or the address of a Ray cluster.
@@ -76,6 +78,7 @@ class Recipe:
     target_score: float | None = None
     require: str | None = None
     max_rows: int | None = None
+    threshold: tuple[str, ...] = ()
     resplit: bool = False
     on: str = "local"
 
@@ -93,6 +96,8 @@ class Recipe:
             )
         object.__setattr__(self, "techniques", tuple(self.techniques))
         object.__setattr__(self, "only", tuple(self.only))
+        object.__setattr__(self, "threshold", tuple(self.threshold))
+        Thresholds.parse(self.threshold)
 
     @classmethod
     def from_mapping(cls, values: dict[str, Any]) -> "Recipe":

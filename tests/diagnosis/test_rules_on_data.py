@@ -77,7 +77,7 @@ def test_imbalance_needs_rare_classes_that_suffer(make_data: Make) -> None:
     rare = replace(data, targets=targets, task=Classification(classes=("often", "rare")))
     held = rare.validation.targets
     ignoring, seeing = 5 * np.eye(2)[np.zeros_like(held)], 5 * np.eye(2)[held]
-    assert rule_09_imbalance.check(Subject(rare)).state == "cannot tell"
+    assert rule_09_imbalance.check(Subject(rare)).state == "fires"  # before any run the counts alone speak
     found = rule_09_imbalance.check(Subject(rare, predictions=ignoring))
     assert found.state == "fires"
     assert "'rare'" in found.evidence

@@ -2,40 +2,41 @@
 
 from typing import Any
 
-from burnish.diagnosis import Subject, diagnose
-from burnish.exporting.safetensors import load_weights
+from burnish.diagnosis import Thresholds, by_gain, diagnose
+from burnish.pipeline.looking import rules_budget, subject_of
 from burnish.pipeline.setup import plan_from_base
 from burnish.pipeline.work import Work
 from burnish.records import Finding, from_json, to_json
 
 __all__ = ["run_rules"]
 
+IN_THE_JOB = 0.2  # trainings of the baseline: the job's own stages answer what dearer rules ask
+
 
 def run_rules(work: Work) -> dict[str, Any]:
-    """Apply every rule to the baseline as the pilot trained it."""
-    runs = work.runs("pilot")
-    first = next((r for r in runs if r.status == "done"), None)
+    """Apply every rule to the baseline as the pilot trained it.
+
+    In the whole job only rules that cost next to nothing are asked; alone, what the budget allows.
+    """
     plan = plan_from_base(work.plan, work.base, [])
-    model, predictions, data = None, None, plan.data
-    if first is not None:
-        directory = work.ledger.run_directory(first.id)
-        data = plan.data.replicate(first.split)
-        if (directory / "weights.safetensors").exists():
-            model = load_weights(plan.build(first.seed), directory / "weights.safetensors")
-        predictions = work.ledger.arrays(first.id)["outputs"]
-    subject = Subject(
-        data=data,
-        plan=plan,
-        model=model,
-        runs=tuple(runs),
-        predictions=predictions,
+    subject = subject_of(
+        plan,
+        tuple(work.runs("pilot")),
+        work.ledger,
         tuned=tuple(work.stage("tune")["tuned"]),
         min_gain=work.stage("pilot")["min_gain"],
+        thresholds=Thresholds.parse(work.recipe.threshold),
+        device=work.device,
     )
-    findings = diagnose(subject)
+    alone = work.ahead is not None and "gate" not in work.ahead
+    runs: float | None
+    runs, seconds = IN_THE_JOB, None
+    if alone:
+        runs, seconds = rules_budget(work.recipe.budget, sum(work.ledger.seconds().values()))
+    findings = diagnose(subject, runs=runs, seconds=seconds)
     known = [from_json(Finding, f) for f in work.stage("preflight")["findings"]]
     seen = {f.rule for f in findings}
-    findings += [f for f in known if f.rule not in seen]
+    findings = by_gain([*findings, *(f for f in known if f.rule not in seen)])
     for finding in findings:
         if finding.state == "fires":
             work.note(f"{finding.rule} {finding.title}: {finding.evidence}")

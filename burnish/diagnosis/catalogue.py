@@ -1,0 +1,141 @@
+"""All rules over one subject. Rules nominate techniques; experiments decide."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping
+from types import ModuleType
+
+from burnish.diagnosis import (
+    rule_01_start,
+    rule_02_baseline,
+    rule_03_duplicates,
+    rule_04_resolution,
+    rule_05_underfit,
+    rule_06_overfit,
+    rule_07_budget,
+    rule_09_imbalance,
+    rule_10_metric,
+    rule_12_rate_too_high,
+    rule_13_rate_too_low,
+    rule_14_gradients,
+    rule_15_dead_units,
+    rule_16_batch_norm,
+    rule_17_calibration,
+    rule_19_instability,
+)
+from burnish.diagnosis.rule import Rule
+from burnish.diagnosis.subject import Subject
+from burnish.records import Finding
+
+__all__ = ["QUICK", "RULES", "by_gain", "diagnose", "prices"]
+
+Check = Callable[[Subject], Finding]
+STATES = ("fires", "clear", "cannot tell")
+MODULES: tuple[ModuleType, ...] = (
+    rule_01_start,
+    rule_02_baseline,
+    rule_03_duplicates,
+    rule_04_resolution,
+    rule_05_underfit,
+    rule_06_overfit,
+    rule_07_budget,
+    rule_09_imbalance,
+    rule_10_metric,
+    rule_12_rate_too_high,
+    rule_13_rate_too_low,
+    rule_14_gradients,
+    rule_15_dead_units,
+    rule_16_batch_norm,
+    rule_17_calibration,
+    rule_19_instability,
+)
+
+RULES: dict[str, Check] = {module.RULE.id: module.check for module in MODULES}
+# What a quick diagnosis does: no training, no model fitting.
+QUICK: dict[str, Check] = {
+    module.RULE.id: getattr(module, "check_quick", module.check) for module in MODULES if module.RULE.quick
+}
+
+
+def diagnose(
+    subject: Subject,
+    *,
+    quick: bool = False,
+    rules: Mapping[str, Check] | None = None,
+    runs: float | None = None,
+    seconds: float | None = None,
+) -> list[Finding]:
+    """What limits this network on these data: what fires first, by the gain expected of acting on it.
+
+    A rule that fails does not end the diagnosis: it cannot tell, and its finding names the error. Rules that train
+    are asked in the order of their price, the cheapest first; one that does not fit into what is left says so.
+
+    Args:
+        subject: Network, data and what is known of them.
+        quick: Leave out what trains or fits models.
+        rules: The checks by name, instead of the catalogue.
+        runs: Most trainings of the baseline, or parts of one, that all rules together may take.
+        seconds: Most seconds they may take, by the price that the subject's runs give; rules that train nothing
+            are always asked.
+
+    Returns:
+        One finding for each rule: those that fire, the largest expected gain first; then those that are clear, then
+        those that cannot tell, in the order of the catalogue. `cost_seconds` is what the rule took.
+    """
+    chosen = rules if rules is not None else QUICK if quick else RULES
+    costs, start, spent = ({} if quick else prices(subject)), time.perf_counter(), 0.0
+    findings: dict[str, Finding] = {}
+    for name in sorted(chosen, key=lambda name: costs.get(name, 0.0)):
+        price = costs.get(name, 0.0)
+        left = None if seconds is None else seconds - (time.perf_counter() - start)
+        reason = _too_dear(subject, price, None if runs is None else runs - spent, left)
+        findings[name] = _skipped(name, price, reason) if reason else _timed(name, chosen[name], subject, price)
+        spent += 0.0 if reason else price
+    return by_gain([findings[name] for name in chosen])
+
+
+def by_gain(findings: list[Finding]) -> list[Finding]:
+    """Findings that fire first, by expected gain; then clear ones and those that cannot tell, each in their order."""
+    return sorted(findings, key=lambda finding: (STATES.index(finding.state), -(finding.gain or 0.0)))
+
+
+def prices(subject: Subject) -> dict[str, float]:
+    """What each rule costs for `subject`, in trainings of the baseline."""
+    return {m.RULE.id: float(m.price(subject)) if hasattr(m, "price") else m.RULE.runs for m in MODULES}
+
+
+def _too_dear(subject: Subject, price: float, runs: float | None, seconds: float | None) -> str:
+    """Why a rule of this price does not fit any more, or nothing."""
+    if not price:
+        return ""
+    if runs is not None and price > runs:
+        return f"it takes about {price:.2g} trainings of the baseline, {max(runs, 0.0):.2g} are left"
+    taken = subject.run_seconds
+    if seconds is not None and taken is not None and price * taken > seconds:
+        return f"it takes about {price * taken:.0f} s ({price:.2g} trainings), {max(seconds, 0.0):.0f} s are left"
+    return ""
+
+
+def _skipped(name: str, price: float, reason: str) -> Finding:
+    rule = _rule(name)
+    found = rule.cannot_tell(f"left out: {reason}; a larger --budget asks it.")
+    return dataclasses.replace(found, cost_runs=0.0, detail={"skipped": True, "price_runs": price})
+
+
+def _rule(name: str) -> Rule:
+    for module in MODULES:
+        if module.RULE.id == name:
+            return module.RULE
+    return Rule(id=name, title=name, source="")
+
+
+def _timed(name: str, check: Check, subject: Subject, price: float) -> Finding:
+    start = time.perf_counter()
+    try:
+        finding = check(subject)
+    except Exception as error:  # one broken rule must not cost the user the others, nor the run
+        said = f"the check failed: {type(error).__name__}: {error}"
+        finding = Finding(
+            rule=name, title="check failed", state="cannot tell", measured=None, threshold=None, evidence=said
+        )
+    return dataclasses.replace(finding, cost_seconds=time.perf_counter() - start, cost_runs=price)
