@@ -13,6 +13,7 @@ __all__ = [
     "NoRunError",
     "NotApplicable",
     "RequirementNotMet",
+    "UnreadableError",
     "UsageError",
 ]
 
@@ -31,6 +32,12 @@ class UsageError(BurnishError, ValueError):
 
 class DataError(UsageError):
     """The data cannot be used as they are: unreadable, empty, one class, not finite."""
+
+
+class UnreadableError(DataError):
+    """Files that cannot be read; `files` are their paths."""
+
+    files: tuple[str, ...] = ()
 
 
 class NotApplicable(BurnishError):

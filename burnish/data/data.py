@@ -48,6 +48,10 @@ class Split:
         """Stored targets of the split (a copy)."""
         return self.pool_targets[self.rows]
 
+    def inputs_of(self, count: int) -> Array:
+        """Stored inputs of at most `count` rows, evenly spaced (a copy)."""
+        return self.pool_inputs[self.rows[_spaced(len(self), count)]]
+
     def take(self, positions: Array) -> "Split":
         """The sub-split at `positions` of this one."""
         return Split(self.pool_inputs, self.pool_targets, self.rows[positions])
@@ -70,6 +74,9 @@ class Data:
         scheme: How replicates may be split: resampled, fixed, grouped or timed.
         name: Where the data come from, for people.
         notes: Choices made on loading that a reader should know.
+        origins: For each row of the pool where it came from: a file, or a row of one; None where that is not known.
+        folder: The folder that `origins` are files of; empty where they are none.
+        unreadable: Files that could not be read and were left out, where that was asked for.
         test: Gives the sealed test split when it is opened; None where there is none (in workers).
         test_size: Number of test examples, known without opening.
         fingerprint: Hash of content, task and preparation.
@@ -84,6 +91,9 @@ class Data:
     scheme: Scheme = field(default_factory=Scheme)
     name: str = ""
     notes: tuple[str, ...] = ()
+    origins: Array | None = None
+    folder: str = ""
+    unreadable: tuple[str, ...] = ()
     test: Callable[[], Split] | None = None
     test_size: int = 0
     fingerprint: str = ""
@@ -140,6 +150,15 @@ class Data:
         if reason not in self.openings:
             self.openings.append(reason)
         return self.test()
+
+    def test_inputs(self, count: int) -> Array | None:
+        """Stored inputs of at most `count` sealed test rows, without their targets; None where there are none.
+
+        For checks of duplicates and shift. Without targets nothing can be scored or chosen, so the seal holds.
+        """
+        if self.test is None or not self.test_size:
+            return None
+        return self.test().inputs_of(count)
 
     def describe(self) -> dict[str, Any]:
         """What a report says about the data."""
@@ -206,6 +225,10 @@ class Data:
             test_size=meta["test_size"],
             fingerprint=meta["fingerprint"],
         )
+
+
+def _spaced(length: int, count: int) -> Array:
+    return np.unique(np.linspace(0, length - 1, min(count, length)).astype(int))
 
 
 def fingerprint(inputs: Array, targets: Array, *parts: Any) -> str:

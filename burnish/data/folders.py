@@ -23,19 +23,19 @@ def read_image_folder(folder: Path, options: Options) -> Parts:
     inside = {path.name.lower(): path for path in folder.iterdir() if path.is_dir()}
     splits = {split: [inside[n] for n in names if n in inside] for split, names in SPLITS.items()}
     if not splits["train"]:
-        return Parts(train=_read_classes(folder), name=display_name(folder))
+        return Parts(train=_read_classes(folder, options.without), name=display_name(folder))
     for split, found in splits.items():
         if len(found) > 1:
             raise DataError(f"{folder} has {' and '.join(p.name for p in found)} for {split}: keep one of them")
-    parts = {split: _read_classes(found[0]) for split, found in splits.items() if found}
+    parts = {split: _read_classes(found[0], options.without) for split, found in splits.items() if found}
     return Parts.named(display_name(folder), parts)
 
 
-def _read_classes(folder: Path) -> Raw:
+def _read_classes(folder: Path, without: frozenset[str]) -> Raw:
     classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     if not classes:
         raise DataError(f"{folder} has no class folders; expected {EXPECTED}")
-    files = {path.name: list(image_files(path)) for path in classes}
+    files = {path.name: [file for file in image_files(path) if str(file) not in without] for path in classes}
     empty = [name for name, found in files.items() if not found]
     if len(empty) == len(files):
         raise DataError(f"{folder} holds no images ({', '.join(SUFFIXES)}); expected {EXPECTED}")

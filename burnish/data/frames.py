@@ -101,6 +101,7 @@ def from_frame(frame: "pd.DataFrame", options: Options, *, where: str, training:
         columns=tuple(targets),
         groups=None if groups is None else groups.astype(str).to_numpy(dtype=object),
         times=None if times is None else _sortable(times),
+        origins=np.array([f"{Path(where).name}, row {i}" for i in range(1, len(frame) + 1)], dtype=object),
     )
 
 

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from burnish.errors import DataError
+from burnish.errors import UnreadableError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["SUFFIXES", "allocate", "decode", "image_files", "is_grey", "pixels", "survey"]
+__all__ = ["SUFFIXES", "allocate", "decode", "headers", "image_files", "is_grey", "pixels", "survey"]
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 GREY = ("1", "L", "LA", "La", "I", "F")
@@ -40,7 +40,7 @@ def survey(paths: Sequence[Path]) -> tuple[list[tuple[int, int]], bool]:
     Files that cannot be read are passed over here; `decode` names them all.
 
     Raises:
-        DataError: no file is readable as an image.
+        UnreadableError: no file is readable as an image.
     """
     chosen = [paths[i] for i in np.unique(np.linspace(0, len(paths) - 1, min(len(paths), SURVEYED)).astype(int))]
     failures: Failures = []
@@ -61,7 +61,7 @@ def decode(paths: Sequence[Path], *, mode: str, size: tuple[int, int]) -> tuple[
         size: `(height, width)` all are resized to, bilinear.
 
     Raises:
-        DataError: files are not readable; the message names the first ones and the count.
+        UnreadableError: files are not readable; the message names the first ones and the count.
     """
     out = allocate((len(paths), *size, 1 if mode == "L" else 3))
     failures: Failures = []
@@ -107,6 +107,22 @@ def allocate(shape: tuple[int, ...]) -> np.ndarray:
 def is_grey(image: "Image") -> bool:
     """Whether the file itself is grey; a palette counts as color."""
     return image.mode in GREY or image.mode.startswith("I;16")
+
+
+def headers(paths: Sequence[Path]) -> list[tuple[str, int, int, str]]:
+    """Name, height, width and mode of each readable file; nothing is decoded."""
+    with ThreadPoolExecutor(_threads()) as pool:
+        return [found for found in pool.map(_named_header, paths) if found is not None]
+
+
+def _named_header(path: Path) -> tuple[str, int, int, str] | None:
+    import PIL.Image
+
+    try:
+        with PIL.Image.open(path) as image:
+            return path.name, image.height, image.width, image.mode
+    except Exception:  # damaged files raise almost anything
+        return None
 
 
 def _threads() -> int:
@@ -156,7 +172,9 @@ def _eight_bits(image: "Image") -> "Image":
 def _raise(failures: Failures, total: int) -> None:
     if failures:
         listed = "; ".join(f"{path} ({reason})" for path, reason in sorted(failures)[:5])
-        raise DataError(f"{len(failures)} of {total} images cannot be read: {listed}. Repair or remove them")
+        error = UnreadableError(f"{len(failures)} of {total} images cannot be read: {listed}. Repair or remove them")
+        error.files = tuple(path for path, _ in failures)
+        raise error
 
 
 def image_files(directory: Path) -> Iterator[Path]:

@@ -1,6 +1,7 @@
 """`load`: from any source to `Data`. Readers find examples, this file splits, caps, prepares and seals them."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Any
 
@@ -35,6 +36,7 @@ def load(
     max_rows: int | None = None,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
+    without: Collection[str] = (),
 ) -> Data:
     """Read `source` once and return training, validation and sealed test data.
 
@@ -59,6 +61,7 @@ def load(
         max_rows: Most rows for training and validation together, drawn with the classes' shares kept.
         mean: Per channel, on the scale of the stored values (0 to 255 for image files), instead of the data's.
         std: Per channel, with `mean`.
+        without: Paths of image files to leave out.
 
     Raises:
         DataError: the data cannot be used as they are; the message says what to change.
@@ -85,6 +88,7 @@ def load(
         max_rows=max_rows,
         mean=None if mean is None else tuple(map(float, mean)),
         std=None if std is None else tuple(map(float, std)),
+        without=frozenset(without),
     )
     _check(options)
     return _assemble(read(source, options), options)
@@ -114,7 +118,7 @@ def _assemble(parts: Parts, options: Options) -> Data:
     marks = [task.to_json(), preparation.to_json(), pieces.train_rows.tolist(), pieces.validation_rows.tolist()]
     if test_stored is not None:
         marks.append(fingerprint(test_stored, pieces.test_targets))
-    reader = _joined_notes(parts)
+    reader, (origins, folder) = _joined_notes(parts), _origins(pieces.pool)
     return Data(
         inputs=stored,
         targets=pieces.targets,
@@ -125,10 +129,21 @@ def _assemble(parts: Parts, options: Options) -> Data:
         scheme=pieces.scheme,
         name=parts.name,
         notes=tuple(note for note in (*reader, why, *notes, *cuts) if note),
+        origins=origins,
+        folder=folder,
+        unreadable=tuple(sorted(os.path.relpath(path, folder or os.curdir) for path in options.without)),
         test=sealed,
         test_size=len(pieces.test_targets),
         fingerprint=fingerprint(stored, pieces.targets, *marks),
     )
+
+
+def _origins(pool: Raw) -> tuple[Array | None, str]:
+    """Where each row came from: file names and the folder that holds all of them, or what the reader knows."""
+    if pool.kind != "files":
+        return pool.origins, ""
+    root = os.path.commonpath([os.path.dirname(path) for path in pool.inputs])
+    return np.array([os.path.relpath(path, root) for path in pool.inputs], dtype=object), root
 
 
 def _known_task(train: Raw) -> str | None:

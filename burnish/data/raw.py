@@ -32,6 +32,7 @@ class Options:
     max_rows: int | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    without: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -49,6 +50,7 @@ class Raw:
         as_is: The user's own preprocessing has been applied: nothing is standardized.
         task: Kind of the task, where the reader knows it.
         notes: What a reader of the report should know.
+        origins: Where each example came from, such as a row of a file; None where that is not known.
     """
 
     inputs: Any
@@ -62,6 +64,7 @@ class Raw:
     as_is: bool = False
     task: str = ""
     notes: tuple[str, ...] = ()
+    origins: Array | None = None
 
     def __post_init__(self) -> None:
         if len(self.inputs) != len(self.targets):
@@ -87,6 +90,7 @@ class Raw:
             targets=self.targets[rows],
             groups=None if self.groups is None else self.groups[rows],
             times=None if self.times is None else self.times[rows],
+            origins=None if self.origins is None else self.origins[rows],
         )
 
     def joined(self, other: "Raw", where: str) -> "Raw":
@@ -97,7 +101,11 @@ class Raw:
         """
         self.check_like(other, where)
         targets = np.concatenate([self.targets, other.targets])
-        return replace(self, inputs=self._joined_inputs(other), targets=targets, groups=None, times=None)
+        origins = None
+        if self.origins is not None and other.origins is not None:
+            origins = np.concatenate([self.origins, other.origins])
+        inputs = self._joined_inputs(other)
+        return replace(self, inputs=inputs, targets=targets, groups=None, times=None, origins=origins)
 
     def _joined_inputs(self, other: "Raw") -> Any:
         if self.kind == "frame":

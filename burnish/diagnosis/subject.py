@@ -134,6 +134,13 @@ class Subject:
         scale = 1.0 if self.metric.bounded else self._scale()
         return (1 - score if self.metric.greater_is_better else score) / scale
 
+    @property
+    def error_unit(self) -> float:
+        """What one unit of `error` is in examples: 1 for right or wrong, the deviation of the targets for values."""
+        if self.data.task.kind != "regression":
+            return 1.0
+        return float(np.std(self.data.train.targets, axis=0).mean()) or 1.0
+
     def share(self, gain: float) -> float:
         """A gain of the primary metric on the scale of `error`."""
         return gain / (1.0 if self.metric.bounded else self._scale())

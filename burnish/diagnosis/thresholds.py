@@ -120,12 +120,11 @@ class Thresholds:
     order_ratio: float = 0.8  # distance of neighbouring rows against that of rows at random
     odd_files: float = 0.0
     blank_share: float = 0.0
-    input_scale: float = 10.0  # inputs this far from deviation 1, or mean 0, in deviations
+    input_scale: float = 4.0  # root mean square of a channel or column
 
     # Network and plan
-    bounded_share: float = 1.0
     class_changed: float = 0.3  # share of a class that augmentation turns into one other class
-    metric_margin: float = 0.0
+    skill_gone: float = 0.4  # share of the skill that is gone on augmented rows
 
     @classmethod
     def parse(cls, given: "Iterable[str] | Mapping[str, float] | Thresholds | None") -> "Thresholds":

@@ -1,0 +1,68 @@
+"""Rows as a few plain numbers each, for rules that compare rows without any network."""
+
+from typing import Any
+
+import numpy as np
+
+from burnish.data.data import Data
+
+__all__ = ["embedded", "simple_features"]
+
+Array = np.ndarray
+SIDE, LENGTH, PARTS = 8, 64, 64
+HASHED = 4096  # columns of token counts
+
+
+def embedded(data: Data, stored: Array) -> Array:
+    """Stored rows as float32 vectors that keep what rows look like: images and series averaged to 64 places a channel.
+
+    Tables are their network inputs; texts have no such form and give token counts, hashed to 4,096 columns.
+    """
+    if data.modality == "text":
+        return np.asarray(token_counts(stored).todense(), dtype=np.float32)
+    values = data.preparation.network_input(stored)
+    if data.modality == "image":
+        return _pooled(_pooled(values, 2, SIDE), 3, SIDE).reshape(len(values), -1)
+    if data.modality == "series":
+        return _pooled(values, 2, LENGTH).reshape(len(values), -1)
+    return values.reshape(len(values), -1)
+
+
+def token_counts(stored: Array) -> Any:
+    """Sparse counts `(n, 4096)` of tokens, padding left out; unknown words are one token."""
+    from scipy.sparse import csr_matrix
+
+    row, column = np.nonzero(stored > 0)
+    hashed = (stored[row, column].astype(np.int64) * 2654435761 % 2**32) % HASHED
+    return csr_matrix((np.ones(len(row), dtype=np.float32), (row, hashed)), shape=(len(stored), HASHED))
+
+
+def simple_features(data: Data, stored: Array) -> Array:
+    """At most 64 standardized numbers for each row, fitted to these rows alone; uses no targets."""
+    from sklearn.decomposition import PCA, TruncatedSVD
+    from sklearn.preprocessing import StandardScaler
+
+    if data.modality == "text":
+        counts = token_counts(stored)
+        counts.data = np.log1p(counts.data)
+        parts = min(PARTS, min(counts.shape) - 1)
+        values = TruncatedSVD(parts, random_state=0).fit_transform(counts)
+    else:
+        values = embedded(data, stored)
+        if values.shape[1] > PARTS:
+            parts = min(PARTS, len(values))
+            values = PCA(parts, svd_solver="randomized", random_state=0).fit_transform(values)
+    return StandardScaler().fit_transform(values)
+
+
+def _pooled(values: Array, axis: int, places: int) -> Array:
+    """Means over `places` stretches of `axis`; shorter axes are left alone."""
+    length = values.shape[axis]
+    if length <= places:
+        return values.astype(np.float32)
+    starts = np.linspace(0, length, places, endpoint=False).astype(int)
+    sums = np.add.reduceat(values, starts, axis=axis, dtype=np.float32)
+    sizes = np.diff(np.append(starts, length)).astype(np.float32)
+    shape = [1] * values.ndim
+    shape[axis] = places
+    return sums / sizes.reshape(shape)

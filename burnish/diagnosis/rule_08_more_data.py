@@ -1,0 +1,116 @@
+"""R8: the error still falls as training rows are added, so more of them are worth having."""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from burnish.data.data import Data
+from burnish.diagnosis.rule import Rule
+from burnish.diagnosis.subject import Subject
+from burnish.evaluation.learning_curve import SHARES, LearningCurve, learning_curve, same_steps
+from burnish.evaluation.predict import predict
+from burnish.records import Finding
+from burnish.training.loop import device_for, fit
+
+__all__ = ["check", "price"]
+
+SEEDS = (0, 1)
+LEAST_ROWS = 64  # training rows; an eighth of them must still be a data set
+RULE = Rule(
+    id="R8",
+    title="too little data",
+    source="Viering and Loog, arXiv:2103.10948 (power law through the errors at several sizes); 5 % heuristic",
+    remedies=("collect more rows like these", "Augment", "Mixup", "a pretrained network", "WeightDecay"),
+    chance=0.5,
+    quick=False,
+    runs=float(len(SEEDS) * len(SHARES)),
+)
+
+
+def price(subject: Subject) -> float:
+    """Every share of the rows is trained on for as many steps as all of them."""
+    return RULE.runs if subject.plan is not None and "learning_curve" not in subject.cache else 0.0
+
+
+def check(subject: Subject) -> Finding:
+    """How much lower the forecast at twice the rows is, relative to the error now."""
+    if subject.plan is None:
+        return RULE.cannot_tell("there is no plan to train.")
+    if subject.trained:
+        return RULE.cannot_tell("the network is trained already: how many rows it has seen is not known.")
+    if len(subject.data.train_rows) < LEAST_ROWS:
+        return RULE.cannot_tell(f"{len(subject.data.train_rows)} training rows are too few to take an eighth of them.")
+    if "learning_curve" not in subject.cache:
+        subject.cache["learning_curve"] = _measured(subject)
+    curve: LearningCurve | None = subject.cache["learning_curve"]
+    if curve is None:
+        return RULE.cannot_tell("a training on part of the rows did not end with a finite score.")
+    return _judged(subject, curve)
+
+
+def _judged(subject: Subject, curve: LearningCurve) -> Finding:
+    limit, gain = subject.thresholds.more_data_gain, curve.gain
+    low = 0.0 if gain.low is None else gain.low
+    said = (
+        f"error {curve.here.value:.3g} with {curve.sizes[-1]} rows; with twice as many a power law expects "
+        f"{curve.forecast.value:.3g} [{curve.forecast.low or 0.0:.3g}, {curve.forecast.high or 0.0:.3g}]"
+    )
+    if not curve.monotone:
+        said += "; more rows made it worse in between, so this is doubtful"
+    figure = {
+        "kind": "lines",
+        "x": [*curve.sizes, 2 * curve.sizes[-1]],
+        "series": {
+            "measured": [float(np.mean(row)) for row in curve.errors],
+            "power law": [curve.at(size) for size in (*curve.sizes, 2 * curve.sizes[-1])],
+        },
+        "x_name": "training rows",
+        "y_name": "error",
+        "log_x": True,
+    }
+    detail: dict[str, Any] = {"sizes": list(curve.sizes), "errors": [list(row) for row in curve.errors]}
+    detail |= {"gain": gain.value, "gain_low": low, "monotone": curve.monotone}
+    tell = RULE.judge(curve.relative_gain > limit and low > 0 and curve.monotone)
+    lost = (subject.share(gain.value), "of the error that twice the rows should take off")
+    return tell(curve.relative_gain, limit, said + ".", lost=lost, figure=figure, **detail)
+
+
+def _measured(subject: Subject) -> LearningCurve | None:
+    scores, sizes = [], []
+    for share in SHARES:
+        row = [_score(subject, share, seed) for seed in SEEDS]
+        if not all(map(math.isfinite, row)):
+            return None
+        scores.append(row)
+        sizes.append(max(round(share * len(subject.data.train_rows)), 1))
+    return learning_curve(subject.metric, sizes, scores)
+
+
+def _score(subject: Subject, share: float, seed: int) -> float:
+    """Validation score after training on a share of the rows for as many steps as on all."""
+    plan = subject.plan
+    assert plan is not None
+    data = _part(subject.data, share, seed)
+    shorter = replace(plan, epochs=same_steps(plan.epochs, share), data=data, stopping=None)
+    fitted = fit(shorter, seed=seed, data=data, device=subject.device)
+    if fitted.status != "done":
+        return math.nan
+    outputs = predict(fitted.model, data.validation, data.preparation, device=str(device_for(subject.device)))
+    return float(subject.metric(data.task.decode(outputs), data.validation.targets))
+
+
+def _part(data: Data, share: float, seed: int) -> Data:
+    """A share of the training rows, every class with its part and at least one row."""
+    rows = np.asarray(data.train_rows)
+    shuffled = rows[np.random.default_rng(seed).permutation(len(rows))]
+    count = max(round(share * len(rows)), 1)
+    if data.task.kind != "classification":
+        return replace(data, train_rows=np.sort(shuffled[:count]))
+    labels = np.asarray(data.targets)[shuffled]
+    place = np.empty(len(shuffled))
+    for c in np.unique(labels):
+        mine = np.flatnonzero(labels == c)
+        place[mine] = np.arange(len(mine)) / len(mine)
+    return replace(data, train_rows=np.sort(shuffled[np.argsort(place, kind="stable")[:count]]))
