@@ -1,6 +1,7 @@
 """All rules over one subject. Rules nominate techniques; experiments decide."""
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable, Mapping
 from types import ModuleType
@@ -100,6 +101,7 @@ def diagnose(
     rules: Mapping[str, Check] | None = None,
     runs: float | None = None,
     seconds: float | None = None,
+    at_least: float = 0.0,
 ) -> list[Finding]:
     """What limits this network on these data: what fires first, by the gain expected of acting on it.
 
@@ -111,6 +113,7 @@ def diagnose(
         quick: Leave out what trains or fits models.
         rules: The checks by name, instead of the catalogue.
         runs: Most trainings of the baseline, or parts of one, that all rules together may take.
+        at_least: Seconds that rules may take even where `runs` are used up, by their price.
         seconds: Most seconds they may take, by the price that the subject's runs give; rules that train nothing
             are always asked.
 
@@ -124,7 +127,8 @@ def diagnose(
     for name in sorted(chosen, key=lambda name: costs.get(name, 0.0)):
         price = costs.get(name, 0.0)
         left = None if seconds is None else seconds - (time.perf_counter() - start)
-        reason = _too_dear(subject, price, None if runs is None else runs - spent, left)
+        most = None if runs is None else max(runs, at_least / (subject.run_seconds or math.inf))
+        reason = _too_dear(subject, price, None if most is None else most - spent, left)
         findings[name] = _skipped(name, price, reason) if reason else _timed(name, chosen[name], subject, price)
         spent += 0.0 if reason else price
     return by_gain([findings[name] for name in chosen])

@@ -66,7 +66,7 @@ def feature_power(subject: Subject, train: Any, validation: Any) -> Array:
 def _values(data: Data, stored: Array) -> Array:
     """Features, one-hot blocks joined into the number of their category."""
     values = embedded(data, stored)
-    if data.modality != "table":
+    if data.modality != "table" or not data.preparation.columns:
         return values
     columns = []
     for column, places in zip(data.preparation.columns, data.preparation.feature_groups, strict=True):
@@ -137,7 +137,7 @@ def _present(tokens: Array, words: int) -> Any:
 
 
 def _by_column(data: Data, power: Array) -> dict[str, float]:
-    if data.modality == "table":
+    if data.modality == "table" and data.preparation.columns:
         names = [column.name for column in data.preparation.columns]
     else:
         names = [f"place {k}" for k in range(len(power))]

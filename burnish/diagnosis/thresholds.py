@@ -117,7 +117,7 @@ class Thresholds:
     token_share: float = 0.02  # a token that gives the answer away is in that share of the rows at least
     conflicts: float = 0.005  # share of the rows whose input is there with another label
     missing_share: float = 0.3
-    order_ratio: float = 0.8  # distance of neighbouring rows against that of rows at random
+    order_ratio: float = 0.7  # distance of neighbouring rows against that of rows at random
     odd_files: float = 0.0
     blank_share: float = 0.0
     input_scale: float = 4.0  # root mean square of a channel or column

@@ -315,5 +315,5 @@ def diagnose(
         return by_gain([*known, *apply_rules(subject, quick=True)])
     runs = runs or train(plan, seeds=range(2))
     subject = subject_of(plan, runs.runs, Ledger(runs.root), thresholds=limits)
-    most, seconds = rules_budget(budget, time.monotonic() - start)
-    return by_gain([*known, *apply_rules(subject, runs=most, seconds=seconds)])
+    found = apply_rules(subject, **rules_budget(budget, time.monotonic() - start))
+    return by_gain([*known, *found])

@@ -23,15 +23,16 @@ __all__ = ["rules_budget", "subject_of"]
 Array = np.ndarray
 # Trainings of the baseline that the rules of `burnish diagnose` may take beyond the pilot.
 RUNS = {"quick": 1.0, "standard": 10.0, "thorough": None}
+AT_LEAST = 60.0  # seconds that they may take however short a training is
 CALIBRATION_ROWS = 256
 
 
-def rules_budget(budget: str, spent: float) -> tuple[float | None, float | None]:
-    """Limits for `diagnose` under `--budget`: a number of trainings, and the seconds left of a time; None without."""
+def rules_budget(budget: str, spent: float) -> dict[str, Any]:
+    """Limits for `diagnose` under `--budget`: a number of trainings, or the seconds left of a time."""
     asked = Budget.parse(budget)
     if asked.seconds is not None:
-        return None, max(asked.seconds - spent, 0.0)
-    return RUNS[asked.name], None
+        return {"seconds": max(asked.seconds - spent, 0.0)}
+    return {"runs": RUNS[asked.name], "at_least": AT_LEAST}
 
 
 def subject_of(plan: Plan, runs: tuple[Run, ...], ledger: Ledger, **more: Any) -> Subject:

@@ -29,11 +29,10 @@ def run_rules(work: Work) -> dict[str, Any]:
         device=work.device,
     )
     alone = work.ahead is not None and "gate" not in work.ahead
-    runs: float | None
-    runs, seconds = IN_THE_JOB, None
+    limits: dict[str, Any] = {"runs": IN_THE_JOB}
     if alone:
-        runs, seconds = rules_budget(work.recipe.budget, sum(work.ledger.seconds().values()))
-    findings = diagnose(subject, runs=runs, seconds=seconds)
+        limits = rules_budget(work.recipe.budget, sum(work.ledger.seconds().values()))
+    findings = diagnose(subject, **limits)
     known = [from_json(Finding, f) for f in work.stage("preflight")["findings"]]
     seen = {f.rule for f in findings}
     findings = by_gain([*findings, *(f for f in known if f.rule not in seen)])
