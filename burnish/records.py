@@ -244,12 +244,23 @@ class CompressionStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The last word: `case` is `no_gain`, `still_poor`, `good` or `improved`; `next` are commands."""
+    """The last word.
+
+    Attributes:
+        case: `no_gain`, `still_poor` or `good`.
+        text: In plain words.
+        next: Commands, the most valuable first.
+        evidence: What decided the case, then the findings that matter most.
+        actions: For each command of `next` its reason, gain, chance, minutes and value.
+        simple: What ships against simple models: name, score, gain over it, rows they saw, and a word.
+    """
 
     case: str
     text: str
     next: tuple[str, ...] = ()
     evidence: tuple[str, ...] = ()
+    actions: tuple[dict[str, Any], ...] = ()
+    simple: tuple[dict[str, Any], ...] = ()
 
 
 def to_json(value: Any) -> Any:

@@ -78,7 +78,7 @@ def simple_predictions(data: Data, asked: Array, *, rows: int = LEAST_ROWS) -> d
     train = data.train.take(_some(np.arange(len(data.train)), rows, seed=0))
     seen, wanted = _features(data, train.inputs, asked)
     fit = _classify if data.task.kind == "classification" else _regress
-    makers = _models(data)
+    makers = _models(data, min(NEIGHBOUR_COUNT, len(train)))
     return {name: fit(data, make(), seen, train.targets, wanted) for name, make in makers.items()}
 
 
@@ -88,7 +88,7 @@ def _some(positions: Array, count: int, *, seed: int) -> Array:
     return np.sort(np.random.default_rng(seed).choice(positions, count, replace=False))
 
 
-def _models(data: Data) -> dict[str, Callable[[], Any]]:
+def _models(data: Data, neighbours: int) -> dict[str, Callable[[], Any]]:
     from sklearn.dummy import DummyClassifier, DummyRegressor
     from sklearn.linear_model import LogisticRegression, RidgeCV
     from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
@@ -97,12 +97,12 @@ def _models(data: Data) -> dict[str, Callable[[], Any]]:
         return {
             AVERAGE: lambda: DummyClassifier(strategy="prior"),
             LINEAR: lambda: LogisticRegression(max_iter=200),
-            NEIGHBOURS: lambda: KNeighborsClassifier(NEIGHBOUR_COUNT),
+            NEIGHBOURS: lambda: KNeighborsClassifier(neighbours),
         }
     return {
         AVERAGE: DummyRegressor,
         LINEAR: lambda: RidgeCV(np.logspace(-2, 4, 7)),
-        NEIGHBOURS: lambda: KNeighborsRegressor(NEIGHBOUR_COUNT),
+        NEIGHBOURS: lambda: KNeighborsRegressor(neighbours),
     }
 
 
@@ -144,8 +144,5 @@ def _classify(data: Data, model: Any, seen: Any, targets: Array, asked: Any) -> 
 
 
 def _regress(data: Data, model: Any, seen: Any, targets: Array, asked: Any) -> Array:
-    neighbours = len(targets) < NEIGHBOUR_COUNT and hasattr(model, "n_neighbors")
-    if neighbours:
-        model.set_params(n_neighbors=len(targets))
     predicted = model.fit(seen, targets).predict(asked)
     return predicted.reshape(len(predicted), -1)[:, 0] if data.task.outputs == 1 else predicted

@@ -2,9 +2,10 @@
 
 import contextlib
 import dataclasses
+import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ __all__ = [
     "export",
     "init",
     "inspect_network",
+    "learned",
     "report",
     "study",
     "train",
@@ -343,6 +345,30 @@ def report(run: Path | str) -> Path:
     from burnish.reporting import write_report
 
     return write_report(Path(run))
+
+
+def learned(paths: Sequence[Path | str], *, technique: str | None = None) -> dict[str, Any]:
+    """What finished jobs teach: P(technique helps | finding).
+
+    Args:
+        paths: Run directories, or folders that hold some.
+        technique: Only this one.
+
+    Returns:
+        `jobs`, the number of records, and `rows` as `burnish.studies.outcomes.pooled` gives them.
+
+    Raises:
+        UsageError: there is no finished job below the paths.
+    """
+    from burnish.studies.outcomes import pooled
+
+    files = sorted({file.resolve() for path in paths for file in Path(path).glob("**/ledger/outcomes.json")})
+    records = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    if not records:
+        shown = ", ".join(map(str, paths))
+        raise UsageError(f"no finished job lies below {shown}; name a folder with directories of `burnish run`")
+    rows = [row for row in pooled(records) if technique in (None, row["technique"])]
+    return {"jobs": len(records), "rows": rows}
 
 
 def init(folder: Path | str = ".") -> str:

@@ -51,6 +51,7 @@ SECTIONS = (
     "export",
     "test",
     "verdict",
+    "outcomes",
     "reproduce",
 )
 VALUES = ("command", "smallest_resolvable_drop", "max_drop")

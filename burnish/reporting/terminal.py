@@ -114,9 +114,16 @@ def _closing(view: View) -> list[Any]:
     from rich.text import Text
 
     lines: list[Any] = []
+    text = str(view.inner("verdict", "text") or "")
+    if text:
+        lines += ["", Text(text)]
     if view.mapping("export"):
         lines += ["", Text(f"ships: {' + '.join(part for _, parts in shipped(view) for part in parts)}")]
-    lines += [Text(f"next:  {line}", style="dim") for line in view.inner("verdict", "next") or ()]
+    reasons = {str(row.get("command")): str(row.get("why") or "") for row in view.inner_rows("verdict", "actions")}
+    for line in view.inner("verdict", "next") or ():
+        lines.append(Text(f"next:  {line}", style="dim"))
+        if reasons.get(line):
+            lines.append(Text(f"       # {reasons[line]}", style="dim"))
     return lines
 
 

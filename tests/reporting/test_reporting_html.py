@@ -14,6 +14,7 @@ TITLES = [
     "Verdict",
     "What limits the model",
     "What each technique does",
+    "Predicted and found",
     "Candidate recipes",
     "Confirmation",
     "Learning curves",

@@ -1,6 +1,7 @@
 """Looking before spending: inspect, diagnose, techniques."""
 
 import textwrap
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -45,8 +46,20 @@ def diagnose(
 def techniques(
     asked: Asked,
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="One technique.", show_default=False)] = None,
+    learned: Annotated[
+        list[Path] | None,
+        typer.Option("--learned", metavar="DIR", help="P(helps | finding) over the finished jobs in a folder."),
+    ] = None,
 ) -> None:
     """Show the catalogue of techniques, or one of them."""
+    if learned:
+        from burnish.pipeline.commands import learned as pool
+
+        found = pool(learned, technique=name)
+        show(asked, found, None if asked.json else table(LEARNED, map(_learned, found["rows"])))
+        if not asked.json:
+            print(f"from {found['jobs']} finished jobs; P(helps) with its 95 % interval")
+        return
     from burnish.techniques import catalogue, describe
 
     if name is not None:
@@ -65,6 +78,14 @@ CLASSES = {
     "factor": "can enter the designed experiment, where it is on or off in each run",
     "readout": "measured with and without on every run, at no extra run",
 }
+
+
+LEARNED = ("finding", "technique", "jobs", "helped", "hurt", "P(helps)")
+
+
+def _learned(row: dict[str, Any]) -> tuple[Any, ...]:
+    share = f"{row['value']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
+    return row["finding"], row["technique"], row["n"], row["helped"], row["hurt"], share
 
 
 def _card(found: dict[str, Any]) -> list[str]:

@@ -8,6 +8,7 @@ from burnish.data.data import Split
 from burnish.evaluation.generalization import generalization
 from burnish.evaluation.paired import paired_examples
 from burnish.evaluation.quality import confusion, interval_of, per_class, quality, reliability_of
+from burnish.evaluation.simple import beside
 from burnish.exporting.runtime import run as run_onnx
 from burnish.ledger import write_bytes
 from burnish.pipeline.work import Work
@@ -50,7 +51,8 @@ def final_test(work: Work) -> dict[str, Any]:
         "after": _quality(work, metrics["after"], after, targets),
         "generalization": _generalization(work, after, targets),
     }
-    return to_json({**measured, "report": {"test": measured, "quality": section}})
+    simple = beside(data, split, after)
+    return to_json({**measured, "simple": simple, "report": {"test": measured, "quality": section}})
 
 
 def _without_test(work: Work) -> dict[str, Any]:
@@ -66,7 +68,8 @@ def _without_test(work: Work) -> dict[str, Any]:
         "after": _quality(work, metrics[1], after, split.targets),
     }
     _write_frames(work, [_frame(work, "validation", split.targets, before, after)])
-    found = {"before": metrics[0][name], "after": metrics[1][name], "n": len(split)}
+    found: dict[str, Any] = {"before": metrics[0][name], "after": metrics[1][name], "n": len(split)}
+    found["simple"] = beside(work.data, split, after)
     return to_json({**found, "report": {"test": {"skipped": reason}, "quality": section}})
 
 

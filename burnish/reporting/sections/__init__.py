@@ -12,6 +12,7 @@ from burnish.reporting.sections.environment import environment
 from burnish.reporting.sections.frontier import frontier
 from burnish.reporting.sections.limits import limits
 from burnish.reporting.sections.network import network
+from burnish.reporting.sections.outcomes import outcomes
 from burnish.reporting.sections.quality import quality
 from burnish.reporting.sections.readouts import readouts
 from burnish.reporting.sections.runs import runs
@@ -24,6 +25,7 @@ SECTIONS: tuple[Callable[[View], Section], ...] = (
     verdict,
     limits,
     effects,
+    outcomes,
     candidates,
     confirmation,
     curves,

@@ -2,7 +2,22 @@
 
 from typing import Any
 
-from burnish.reporting.document import Block, Bullets, Card, Cards, Cell, Commands, Facts, Hero, Section, Text
+from burnish.reporting.document import (
+    Block,
+    Bullets,
+    Card,
+    Cards,
+    Cell,
+    Column,
+    Commands,
+    Facts,
+    Hero,
+    Section,
+    Table,
+    Text,
+    gain_cell,
+    score_cell,
+)
 from burnish.reporting.figures import Mark, track, track_axis, track_head
 from burnish.reporting.format import (
     DASH,
@@ -13,6 +28,7 @@ from burnish.reporting.format import (
     milliseconds,
     number,
     p_text,
+    probability,
     ratio,
     short_count,
     significant,
@@ -37,7 +53,6 @@ CASES = {
     "no_gain": ("No gain", "calm"),
     "still_poor": ("Still poor", "warn"),
     "good": ("Good", "good"),
-    "improved": ("Improved", "good"),
 }
 
 
@@ -55,11 +70,66 @@ def verdict(view: View) -> Section:
     evidence = tuple(str(line) for line in view.inner("verdict", "evidence") or ())
     if evidence:
         blocks.append(Bullets(items=evidence, title="Evidence"))
-    following = tuple(str(line) for line in view.inner("verdict", "next") or ())
-    if following:
-        blocks.append(Commands(lines=following, title="Next"))
+    blocks += [*_simple(view), *_next(view)]
     blocks.append(Facts(items=_facts(view)))
     return Section(id="verdict", title="Verdict", blocks=tuple(blocks))
+
+
+def _simple(view: View) -> list[Block]:
+    """What ships beside the models that any network has to beat."""
+    rows = view.inner_rows("verdict", "simple")
+    if not rows:
+        return []
+    scale, rows_seen = view.scale, max((int(number(row.get("rows")) or 0) for row in rows), default=0)
+    columns = (
+        Column(name="Simple model"),
+        Column(name=scale.label, kind="num"),
+        Column(name="What ships against it", kind="num", title="on the same examples"),
+        Column(),
+    )
+    tones = {"better": "good", "no better": "bad"}
+    table = Table(
+        columns=columns,
+        rows=tuple(
+            (
+                Cell(text=str(row.get("name") or "")),
+                score_cell(row.get("score"), scale),
+                gain_cell(row.get("gain"), scale, unit=True),
+                Cell(text=str(row.get("word") or ""), tone=tones.get(str(row.get("word")), "muted")),
+            )
+            for row in rows
+        ),
+        caption=f"Simple models after at most {count(rows_seen)} training rows.",
+    )
+    return [table]
+
+
+def _next(view: View) -> list[Block]:
+    """The commands, and why in this order."""
+    lines = tuple(str(line) for line in view.inner("verdict", "next") or ())
+    if not lines:
+        return []
+    columns = (
+        Column(name="Why"),
+        Column(name="May bring", kind="num", title="share of the remaining error"),
+        Column(name="Chance", kind="num"),
+        Column(name="Takes", kind="num"),
+    )
+    actions = view.inner_rows("verdict", "actions")
+    rows = tuple(
+        (
+            Cell(text=f"{place}. {action.get('why') or ''}"),
+            Cell(text=f"{significant(100 * (number(action.get('gain')) or 0), 2)} %"),
+            Cell(text=probability(action.get("chance"))),
+            Cell(text=duration(60 * (number(action.get("minutes")) or 0))),
+        )
+        for place, action in enumerate(actions, 1)
+    )
+    caption = "Ranked by gain × chance / (minutes + 1). Gains not measured here are priors."
+    return [
+        Commands(lines=lines, title="Next"),
+        *([Table(columns=columns, rows=rows, caption=caption)] if rows else []),
+    ]
 
 
 def hero(view: View) -> Hero:
