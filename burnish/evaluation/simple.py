@@ -91,6 +91,7 @@ def _some(positions: Array, count: int, *, seed: int) -> Array:
 def _models(data: Data, neighbours: int) -> dict[str, Callable[[], Any]]:
     from sklearn.dummy import DummyClassifier, DummyRegressor
     from sklearn.linear_model import LogisticRegression, RidgeCV
+    from sklearn.multioutput import MultiOutputClassifier
     from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 
     if data.task.kind == "classification":
@@ -99,9 +100,10 @@ def _models(data: Data, neighbours: int) -> dict[str, Callable[[], Any]]:
             LINEAR: lambda: LogisticRegression(max_iter=200),
             NEIGHBOURS: lambda: KNeighborsClassifier(neighbours),
         }
-    return {
+    linear = MultiOutputClassifier(LogisticRegression(max_iter=200))
+    return {  # the mean of several labels that are there or not is their probability
         AVERAGE: DummyRegressor,
-        LINEAR: lambda: RidgeCV(np.logspace(-2, 4, 7)),
+        LINEAR: lambda: linear if data.task.kind == "multilabel" else RidgeCV(np.logspace(-2, 4, 7)),
         NEIGHBOURS: lambda: KNeighborsRegressor(neighbours),
     }
 
@@ -144,5 +146,19 @@ def _classify(data: Data, model: Any, seen: Any, targets: Array, asked: Any) -> 
 
 
 def _regress(data: Data, model: Any, seen: Any, targets: Array, asked: Any) -> Array:
+    if hasattr(model, "estimator"):  # one classifier for each label
+        return _labels(model, seen, targets, asked)
     predicted = model.fit(seen, targets).predict(asked)
     return predicted.reshape(len(predicted), -1)[:, 0] if data.task.outputs == 1 else predicted
+
+
+def _labels(model: Any, seen: Any, targets: Array, asked: Array) -> Array:
+    """Probability of each label; one that all training rows have, or none, needs no model."""
+    found = np.tile(targets.astype(float).mean(0), (asked.shape[0], 1))
+    varied = [i for i in range(targets.shape[1]) if len(np.unique(targets[:, i])) > 1]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        parts = model.fit(seen, targets[:, varied].astype(int)).predict_proba(asked) if varied else []
+    for i, part in zip(varied, parts, strict=True):
+        found[:, i] = part[:, 1]
+    return found

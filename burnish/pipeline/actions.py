@@ -36,7 +36,7 @@ PRIORS: dict[str, tuple[float, float]] = {
     "smaller": (0.02, 0.4),
 }
 SMALLER_WHEN_GOOD = (0.2, 0.4)
-STRUCTURE = ("R1", "R2", "R5", "R14", "R15")
+STRUCTURE = ("R1", "R2", "R5", "R14")
 WORTH_BYTES, WORTH_LATENCY = 50_000, 1.0  # bytes and milliseconds below which compressing further is for nobody
 # The network of the zoo to compare with, by what is used now and by modality.
 OTHERS = {"cnn": "resnet", "textcnn": "transformer", "transformer": "textcnn", "resnet": "cnn"}

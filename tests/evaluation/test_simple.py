@@ -61,3 +61,20 @@ def test_a_few_training_rows_are_enough():
     data = bu.load((rng.normal(size=(12, 3)), np.arange(12) % 2), validation=8, test=0)
     assert len(data.train) == 4
     assert set(simple_predictions(data, data.validation.inputs)) == {AVERAGE, LINEAR, NEIGHBOURS}
+
+
+def test_labels_get_a_classifier_each_and_one_that_never_differs_its_share():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, 4))
+    y = np.stack([x[:, 0] > 0, x[:, 1] + x[:, 2] > 0, np.arange(300) == 3], axis=1).astype(int)
+    source = {"train": (x[:210], y[:210]), "validation": (x[210:], y[210:])}
+    data = bu.load(source, task="multilabel", test=0)
+    found = simple_predictions(data, data.validation.inputs, rows=150)[LINEAR]
+    seen = np.sort(np.random.default_rng(0).choice(210, 150, replace=False))
+    scale = StandardScaler().fit(x[seen])
+    for label in (0, 1):
+        model = LogisticRegression(max_iter=200).fit(scale.transform(x[seen]), y[seen, label])
+        expected = model.predict_proba(scale.transform(x[210:]))[:, 1]
+        np.testing.assert_allclose(found[:, label], expected, atol=0.02)
+    assert 3 not in seen
+    assert (found[:, 2] == 0).all()
