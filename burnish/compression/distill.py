@@ -15,6 +15,7 @@ from burnish.losses import distillation
 
 __all__ = ["distillation_loss", "distilled", "fidelity"]
 
+KINDS = ("classification", "multilabel", "regression")
 Array = np.ndarray
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 Objective = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -39,7 +40,7 @@ def distillation_loss(
         loss: `(outputs, targets) -> scalar`.
         temperature: Softens both distributions; not used for regression.
         weight: Share of the teacher, in [0, 1].
-        kind: `classification` or `regression`.
+        kind: `classification`, `multilabel` or `regression`.
 
     Raises:
         ValueError: `weight` or `temperature` is out of range, or the kind is unknown.
@@ -67,10 +68,10 @@ def distilled(
     Raises:
         ValueError: `weight` is not in [0, 1], `temperature` not positive, or the kind unknown.
     """
-    if not 0 <= weight <= 1 or temperature <= 0 or kind not in ("classification", "regression"):
+    if not 0 <= weight <= 1 or temperature <= 0 or kind not in KINDS:
         raise ValueError(
             f"got weight={weight}, temperature={temperature}, kind={kind!r}; expected a weight in [0, 1], a positive "
-            "temperature, and classification or regression"
+            f"temperature, and one of {', '.join(KINDS)}"
         )
     master = copy.deepcopy(teacher).eval().requires_grad_(False)
 
@@ -86,14 +87,27 @@ def fidelity(student: Array, teacher: Array, *, kind: str = "classification") ->
     """How faithful a student is to its teacher, from their outputs `(n, outputs)`.
 
     Returns:
-        `agreement` (share of examples with the same class) and `divergence` (mean Kullback-Leibler divergence of the
-        student from the teacher, in nats); for regression `distance`, the root mean square of the difference.
+        `agreement` (share of examples with the same class, or of labels decided alike) and `divergence` (mean
+        Kullback-Leibler divergence of the student from the teacher, in nats, over an example's labels summed); for
+        regression `distance`, the root mean square of the difference.
     """
     if kind == "regression":
         return {"distance": float(np.sqrt(((student - teacher) ** 2).mean()))}
+    if kind == "multilabel":
+        return _label_fidelity(student.astype(np.float64), teacher.astype(np.float64))
     logs = [values - np.logaddexp.reduce(values, axis=1, keepdims=True) for values in (student, teacher)]
     divergence = (np.exp(logs[1]) * (logs[1] - logs[0])).sum(1).mean()
     return {
         "agreement": float((student.argmax(1) == teacher.argmax(1)).mean()),
         "divergence": max(float(divergence), 0.0),
+    }
+
+
+def _label_fidelity(student: Array, teacher: Array) -> dict[str, float]:
+    sure = np.exp(-np.logaddexp(0, -teacher))
+    divergence = sure * (np.logaddexp(0, -student) - np.logaddexp(0, -teacher))
+    divergence += (1 - sure) * (np.logaddexp(0, student) - np.logaddexp(0, teacher))
+    return {
+        "agreement": float(((student >= 0) == (teacher >= 0)).mean()),
+        "divergence": max(float(divergence.sum(1).mean()), 0.0),
     }

@@ -1,22 +1,29 @@
-"""What a network is made of: layers, shapes, parameters, operations."""
+"""What a network is made of: layers, shapes, parameters, operations; with data also what they do."""
 
-from dataclasses import asdict, dataclass
-from math import prod
-from typing import Any
+import copy
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
 from burnish.errors import BurnishError, UsageError
-from burnish.model.roles import is_convolution, is_leaf, is_norm
-from burnish.model.tracing import Call, Trace, trace
+from burnish.model.activity import Activity, gradient_norms, time_shares
+from burnish.model.operations import operations
+from burnish.model.receptive import receptive_fields
+from burnish.model.roles import is_leaf
+from burnish.model.tracing import Call, Observer, Trace, run_traced
+from burnish.model.tree import drawn
 from burnish.records import shown_as_printed
 
-__all__ = ["Inspection", "Layer", "inspect"]
+if TYPE_CHECKING:
+    from burnish.losses import Loss
+
+__all__ = ["Inspection", "Layer", "examine", "inspect"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
-    """One layer, or one module's own parameters and functions.
+    """One layer, or one module's own parameters and functions. What was not measured is None.
 
     Attributes:
         path: Where it is in the network.
@@ -25,6 +32,14 @@ class Layer:
         output_shape: Of its first output.
         parameters: Own parameters; those shared with an earlier layer are counted there.
         operations: Multiply-accumulate operations for one example.
+        calls: How often it is called in one pass.
+        receptive_field: Inputs that one output can see, per dimension; `all`, or None where inputs have no place.
+        time_share: Share of a forward pass.
+        mean, std: Of its outputs.
+        units: Units behind the next activation: channels, or places in the last dimension.
+        dead: Those that give one and the same value for every example.
+        gradient: Norm of the loss's gradient by its own parameters.
+        weight: Norm of these parameters.
     """
 
     path: str
@@ -33,10 +48,21 @@ class Layer:
     output_shape: tuple[int, ...]
     parameters: int
     operations: int
+    calls: int = 0
+    receptive_field: tuple[int, ...] | str | None = None
+    time_share: float | None = None
+    mean: float | None = None
+    std: float | None = None
+    units: int | None = None
+    dead: int | None = None
+    gradient: float | None = None
+    weight: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain types."""
-        return asdict(self) | {"input_shape": list(self.input_shape), "output_shape": list(self.output_shape)}
+        shapes = {name: list(getattr(self, name)) for name in ("input_shape", "output_shape")}
+        seen = self.receptive_field
+        return asdict(self) | shapes | {"receptive_field": list(seen) if isinstance(seen, tuple) else seen}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,31 +74,27 @@ class Inspection:
         parameters: Number of parameters, tied ones once.
         bytes: Size of parameters and buffers.
         operations: Multiply-accumulate operations for one example; additions of biases are left out.
+        modules: Class of every module, by path.
+        times: Each module's own share of a forward pass, by path, without what is in it.
+        examples: How many examples were looked at.
+        loss: Loss of the batch the gradients are of.
     """
 
     layers: tuple[Layer, ...]
     parameters: int
     bytes: int
     operations: int
+    modules: dict[str, str]
+    times: dict[str, float] = field(default_factory=dict)
+    examples: int = 0
+    loss: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain types."""
         return asdict(self) | {"layers": [layer.to_json() for layer in self.layers]}
 
     def __str__(self) -> str:
-        header = ("layer", "type", "input", "output", "parameters", "operations")
-        rows = [header] + [
-            (x.path, x.type, _shape(x.input_shape), _shape(x.output_shape), f"{x.parameters:,}", f"{x.operations:,}")
-            for x in self.layers
-        ]
-        widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
-        lines = ["  ".join(_aligned(row[i], widths[i], i) for i in range(len(header))).rstrip() for row in rows]
-        batch = next((x.input_shape[0] for x in self.layers if x.input_shape), 1)
-        note = f"shapes with a batch of {batch}; " if self.layers else ""
-        total = (
-            f"{note}{self.parameters:,} parameters, {self.bytes:,} bytes, {self.operations:,} operations per example"
-        )
-        return "\n".join([*lines, total])
+        return drawn(self)
 
     _repr_pretty_ = shown_as_printed
 
@@ -91,26 +113,70 @@ def inspect(model: nn.Module, example: Tensor) -> Inspection:
         >>> inspect(nn.Conv2d(3, 8, 3, padding=1), torch.zeros(1, 3, 10, 10)).operations == 8 * 3 * 9 * 100
         True
     """
+    return _inspected(model, _traced(model, example), example)
+
+
+def examine(model: nn.Module, inputs: Tensor, targets: Tensor | None = None, loss: "Loss | None" = None) -> Inspection:
+    """`inspect`, and what the layers do with real data: time, activations, dead units and gradients.
+
+    Time and activations are taken in eval mode, gradients of `loss` in train mode; all on copies.
+
+    Args:
+        model: The network.
+        inputs: Real inputs `(B, ...)`, 64 or more for dead units to mean something.
+        targets: Their targets, as the loss takes them; without, no gradients.
+        loss: What is minimized.
+
+    Raises:
+        UsageError: the network cannot compute the inputs.
+    """
+    activity = Activity()
+    seen = _traced(model, inputs, activity.note)
+    found = _inspected(model, seen, inputs)
+    device = next((p.device for p in model.parameters()), inputs.device)
+    inputs = inputs.to(device)
+    shares, told = time_shares(model, inputs), activity.by_path(seen)
+    value: float | None = None
+    gradients: dict[str, dict[str, Any]] = {}
+    if targets is not None and loss is not None:
+        value, gradients = gradient_norms(model, inputs, targets.to(device), loss)
+    layers = tuple(
+        replace(
+            layer,
+            time_share=shares.get(layer.path),
+            **told.get(layer.path, {}),
+            **gradients.get(layer.path, {}),
+        )
+        for layer in found.layers
+    )
+    return replace(found, layers=layers, times=shares, examples=len(inputs), loss=value)
+
+
+def _traced(model: nn.Module, example: Tensor, observe: Observer | None = None) -> Trace:
     device = next((p.device for p in model.parameters()), example.device)
     try:
-        seen = trace(model, example.to(device))
+        return run_traced(copy.deepcopy(model).eval(), example.to(device), observe)
     except BurnishError:
         raise
     except Exception as error:
         raise UsageError(
             f"the network fails on a batch of shape {tuple(example.shape)}: {type(error).__name__}: {error}"
         ) from error
+
+
+def _inspected(model: nn.Module, seen: Trace, example: Tensor) -> Inspection:
     tensors = [*model.parameters(), *model.buffers()]
-    layers = _layers(model, seen, len(example))
+    layers = _layers(model, seen, len(example), receptive_fields(seen, example.is_floating_point()))
     return Inspection(
         layers=layers,
         parameters=sum(p.numel() for p in model.parameters()),
         bytes=sum(t.numel() * t.element_size() for t in tensors),
         operations=sum(layer.operations for layer in layers),
+        modules={path: type(module).__name__ for path, module in model.named_modules()},
     )
 
 
-def _layers(model: nn.Module, seen: Trace, batch: int) -> tuple[Layer, ...]:
+def _layers(model: nn.Module, seen: Trace, batch: int, fields: dict[int, tuple[int, ...] | str]) -> tuple[Layer, ...]:
     by_path: dict[str, list[Call]] = {}
     for call in seen.calls[1:]:
         by_path.setdefault(call.path, []).append(call)
@@ -126,7 +192,8 @@ def _layers(model: nn.Module, seen: Trace, batch: int) -> tuple[Layer, ...]:
         calls = [c for c in by_path.get(path, ()) if leaf == (c.module is not None)]
         layer = _layer(path, module, leaf, calls, batch, counted)
         if leaf or layer.parameters or layer.operations:
-            found.append(layer)
+            seen_by = fields.get(calls[-1].index) if calls and leaf else None
+            found.append(replace(layer, receptive_field=seen_by))
     return tuple(sorted(found, key=lambda layer: order.get(layer.path, len(seen.calls))))
 
 
@@ -140,60 +207,6 @@ def _layer(path: str, module: nn.Module, leaf: bool, calls: list[Call], batch: i
         input_shape=first.shapes[0] if first and first.shapes else (),
         output_shape=first.shape if first else (),
         parameters=sum(p.numel() for p in own),
-        operations=sum(_operations(c) if c.module is not None else _function_operations(c) for c in calls) // batch,
+        operations=sum(map(operations, calls)) // batch,
+        calls=len(calls),
     )
-
-
-def _operations(call: Call) -> int:
-    """Multiply-accumulates of one call of a layer, for its whole batch."""
-    module, size = call.module, prod(call.shape)
-    if is_convolution(module):
-        transposed = bool(getattr(module, "transposed", False))
-        channels = module.out_channels if transposed else module.in_channels  # type: ignore[union-attr]
-        per_value = channels // module.groups * prod(module.kernel_size)  # type: ignore
-        return per_value * (prod(call.shapes[0]) if transposed else size)
-    if isinstance(module, nn.Linear):
-        return size * module.in_features
-    if isinstance(module, nn.RNNBase | nn.RNNCellBase):
-        weights = sum(p.numel() for name, p in module.named_parameters() if name.startswith("weight"))
-        steps = prod(call.shapes[0]) // module.input_size
-        return steps * weights
-    if isinstance(module, nn.MultiheadAttention):
-        return _attention(module, call)
-    return size if is_norm(module) else 0
-
-
-def _attention(module: nn.MultiheadAttention, call: Call) -> int:
-    """Four projections, the products of queries with keys and of weights with values."""
-    query, key = call.shapes[0], call.shapes[min(1, len(call.shapes) - 1)]
-    batched = len(query) == 3
-    examples = (query[0] if module.batch_first else query[1]) if batched else 1
-    queries, keys = prod(query[:-1]) // examples, prod(key[:-1]) // examples
-    width = module.embed_dim
-    key_width, value_width = module.kdim or width, module.vdim or width
-    projections = 2 * queries * width * width + keys * width * (key_width + value_width)
-    return examples * (projections + 2 * queries * keys * width)
-
-
-def _function_operations(call: Call) -> int:
-    """Multiply-accumulates of a product of matrices or a convolution written as a function."""
-    shapes, size = call.shapes, prod(call.shape)
-    if call.name in ("matmul", "bmm", "mm", "linear") and len(shapes) > 1:
-        return size * shapes[0][-1]
-    if call.name == "rmatmul" and len(shapes) > 1:
-        return size * shapes[1][-1]
-    if call.name in ("addmm", "baddbmm") and len(shapes) > 2:
-        return size * shapes[1][-1]
-    if call.name in ("conv1d", "conv2d", "conv3d") and len(shapes) > 1:
-        return size * prod(shapes[1][1:])
-    if call.name == "scaled_dot_product_attention":
-        return prod(shapes[0]) * shapes[1][-2] + size * shapes[1][-2]
-    return 0
-
-
-def _shape(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape)) or "-"
-
-
-def _aligned(text: str, width: int, column: int) -> str:
-    return text.rjust(width) if column >= 4 else text.ljust(width)

@@ -19,7 +19,7 @@ from torch.utils._pytree import tree_leaves
 
 from burnish.model.roles import is_leaf
 
-__all__ = ["Call", "Trace", "run_traced", "trace"]
+__all__ = ["Call", "Observer", "Trace", "plain_attention", "run_traced", "trace"]
 
 Shape = tuple[int, ...]
 
@@ -49,6 +49,9 @@ class Call:
     shape: Shape
     weights: bool = False
     inplace: bool = False
+
+
+Observer = Callable[[Call, Tensor], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -87,10 +90,13 @@ def trace(model: nn.Module, inputs: Tensor) -> Trace:
     return run_traced(copy.deepcopy(model).eval(), inputs)
 
 
-def run_traced(model: nn.Module, inputs: Tensor) -> Trace:
-    """The calls `model` itself makes on `inputs`, in the mode it is in; its hooks are put on and taken off."""
-    recorder = _Recorder()
-    with _watched(model, recorder), _plain_attention(), torch.no_grad(), recorder:
+def run_traced(model: nn.Module, inputs: Tensor, observe: "Observer | None" = None) -> Trace:
+    """The calls `model` itself makes on `inputs`, in the mode it is in; its hooks are put on and taken off.
+
+    `observe` is told every call with its first result, as it is at that moment.
+    """
+    recorder = _Recorder(observe)
+    with _watched(model, recorder), plain_attention(), torch.no_grad(), recorder:
         recorder.begin(inputs)
         output = model(inputs)
     return recorder.finished(output)
@@ -99,8 +105,9 @@ def run_traced(model: nn.Module, inputs: Tensor) -> Trace:
 class _Recorder(TorchFunctionMode):
     """Collects calls. Tensors are kept alive while it runs, so that `id` tells them apart."""
 
-    def __init__(self) -> None:
+    def __init__(self, observe: "Observer | None" = None) -> None:
         super().__init__()
+        self.observe = observe
         self.calls: list[Call] = []
         self.origin: dict[int, int] = {}
         self.alive: list[Tensor] = []
@@ -178,6 +185,10 @@ class _Recorder(TorchFunctionMode):
         for tensor in given:
             self.origin[id(tensor)] = index
         self.alive.extend(given)
+        if self.observe is not None:
+            self.leaf_depth += 1  # what the observer computes is no part of the network
+            self.observe(self.calls[-1], given[0])
+            self.leaf_depth -= 1
 
 
 def _tensors(value: Any) -> list[Tensor]:
@@ -210,7 +221,7 @@ def _watched(model: nn.Module, recorder: _Recorder) -> Iterator[None]:
 
 
 @contextmanager
-def _plain_attention() -> Iterator[None]:
+def plain_attention() -> Iterator[None]:
     """PyTorch's Transformer layers fuse everything in eval mode; the plain path shows their parts."""
     before = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)

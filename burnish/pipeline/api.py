@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Runs", "compare", "diagnose", "inspect", "train"]
 
+LOOKED_AT = 128  # training rows that a network is inspected on
+
 
 @dataclass(frozen=True, eq=False)
 class Runs:
@@ -247,7 +249,10 @@ def _ratio(pairs: list[tuple[Run, Run]], name: str) -> float | None:
 
 
 def inspect(subject: "Plan | nn.Module", example: "Tensor | None" = None) -> "Inspection":
-    """Layers, shapes, parameters and operations of a plan's network, or of a module with an `example` batch.
+    """Layers, shapes, parameters, operations and what they do: of a plan's network on its data, or of a module.
+
+    Time, activations, dead units and the gradients of the loss are those of up to 128 training rows; of a module, all
+    but the gradients are those of `example`.
 
     Raises:
         UsageError: a module without an example, or a network that cannot compute it.
@@ -257,16 +262,20 @@ def inspect(subject: "Plan | nn.Module", example: "Tensor | None" = None) -> "In
         >>> bu.inspect(bu.Plan(model="cnn", data=bu.load("digits"))).parameters
         25866
     """
-    from burnish.model.inspect import inspect as look
+    import torch
+
+    from burnish.model.inspect import examine
 
     if isinstance(subject, Plan):
+        if example is not None:
+            return examine(subject.probe(), example)
         data = subject.data
-        if example is None:
-            example = network_tensor(data.preparation, data.inputs[data.train_rows[:2]])
-        return look(subject.probe(), example)
+        split = data.train.take(np.unique(np.linspace(0, len(data.train) - 1, LOOKED_AT).astype(int)))
+        inputs = network_tensor(data.preparation, split.inputs)
+        return examine(subject.probe(), inputs, torch.from_numpy(data.task.encode(split.targets)), subject.loss)
     if example is None:
         raise UsageError("a module needs an example: inspect(model, example), with a batch as the network sees it")
-    return look(subject, example)
+    return examine(subject, example)
 
 
 def diagnose(

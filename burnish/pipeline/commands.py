@@ -45,17 +45,18 @@ SHOWN = {
     "textcnn": ((32,), 2, 10_000),
     "transformer": ((32,), 2, 10_000),
 }
+SHOWN_ROWS = 16  # of noise
 
 
 def inspect_network(recipe: Recipe) -> "Inspection":
-    """Layers, shapes, parameters and operations of the recipe's network, with its data or without.
+    """The recipe's network as `inspect` shows it, on its data or, where it is of the zoo, on noise.
 
     Raises:
         UsageError: neither data nor a name of the zoo is given.
     """
     import torch
 
-    from burnish.model.inspect import inspect
+    from burnish.model.inspect import examine
     from burnish.model.sources import as_source
     from burnish.pipeline import api
     from burnish.pipeline.checking import checked_plan
@@ -72,8 +73,11 @@ def inspect_network(recipe: Recipe) -> "Inspection":
         )
     inputs, outputs, vocabulary = SHOWN[recipe.network]
     model = as_source(recipe.network, None).create(inputs, outputs, {"vocabulary": vocabulary})
-    example = torch.zeros((2, *inputs), dtype=torch.int64) if vocabulary else torch.zeros((2, *inputs))
-    return inspect(model, example)
+    drawn = torch.Generator().manual_seed(0)
+    example = torch.randn((SHOWN_ROWS, *inputs), generator=drawn)
+    if vocabulary:
+        example = torch.randint(1, vocabulary, example.shape, generator=drawn)
+    return examine(model, example)
 
 
 def diagnose(

@@ -95,9 +95,8 @@ def test_layers_have_shapes_in_order_and_a_table():
     assert found.layers[0].output_shape == (2, 16, 8, 8)
     assert found.parameters == sum(p.numel() for p in model.parameters()) == sum(x.parameters for x in found.layers)
     lines = str(found).splitlines()
-    assert len(lines) == len(found.layers) + 2
-    assert "Conv2d" in lines[1]
-    assert "2x16x8x8" in lines[1]
+    assert len(lines) == len(found.layers) + 4
+    assert lines[2].split()[:4] == ["├", "0", "Conv2d", "16×8×8"]
     assert json.loads(json.dumps(found.to_json()))["layers"][0]["path"] == "0"
 
 
