@@ -1,4 +1,4 @@
-"""Structured pruning: channels are really removed, and the smaller network is proved equal to the silenced one.
+"""Structured pruning: channels, heads and hidden units are really removed, and the smaller network is proved right.
 
 A group of channels is only cut where the cut network computes, on real inputs, exactly what the old network
 computes with those channels silenced. Groups that fail are left whole and named.
@@ -7,26 +7,27 @@ Source: Li et al., "Pruning Filters for Efficient ConvNets", ICLR 2017, arXiv:16
 channels: Fang et al., "DepGraph: Towards Any Structural Pruning", CVPR 2023, arXiv:2301.12900.
 """
 
-import copy
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import nn
+from torch.utils._pytree import tree_map
 
-from burnish.compression.channels import Group, cut, find_groups, importance, silenced
+from burnish.compression.channels import Inputs
+from burnish.compression.choosing import RATIOS, chosen
+from burnish.compression.criteria import CRITERIA, Batches, LossFunction
+from burnish.compression.knife import silenced
+from burnish.compression.proof import DOUBLE, TOLERANCE, Trial, compared, proved
+from burnish.compression.ratios import wanted_widths
 from burnish.compression.rebuild import pruning_history
+from burnish.compression.subject import Subject, subjects
 from burnish.errors import NotApplicable, UsageError
 
-__all__ = ["Pruned", "prune"]
+__all__ = ["Pruned", "prune", "pruned_in_steps"]
 
-CRITERIA = ("l2", "random")
-FEWEST = 0.1  # share of a layer's channels that stays whatever the global ranking says
-TOLERANCE = 2e-5  # relative to the largest output; float32 rounding stays below, wrong indices far above
-ROWS = 32
-MIXING = (nn.GroupNorm, nn.LayerNorm)
+ROWS = 16
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,13 +37,15 @@ class Pruned:
     Attributes:
         model: The cut network, with the weights that are left; fine-tune it before it is judged.
         history: What was removed, as plain JSON types; `rebuild_pruned` cuts a fresh network the same way.
-        cut: `layer, before, after` of each layer that lost output channels, with its coupled layers cut alike.
+        cut: `layer, kind, before, after` of each group that lost channels, with its coupled layers cut alike.
         excluded: `layer, reason` of each group that was left whole.
         parameters_before: Number of parameters of the network handed in.
         parameters_after: Of the cut one.
         proof: `exact` where the cut network equals the silenced one, `exact apart from normalization` where
             layers that normalize over several channels had to be left out of the comparison.
         difference: Largest difference found in the comparison, relative to the largest output.
+        found_by: How the groups were found: `gradients` (Torch-Pruning) or `marks`.
+        silenced: Makes the network of the old size in which what was removed is silenced: what the cut one equals.
     """
 
     model: nn.Module
@@ -53,6 +56,8 @@ class Pruned:
     parameters_after: int = 0
     proof: str = "exact"
     difference: float = 0.0
+    found_by: str = "gradients"
+    silenced: Callable[[], nn.Module] | None = field(default=None, repr=False)
 
     @property
     def verified(self) -> bool:
@@ -67,29 +72,39 @@ class Pruned:
 
 def prune(
     model: nn.Module,
-    inputs: torch.Tensor,
+    inputs: Inputs,
     ratio: float,
     *,
     criterion: str = "l2",
+    ratios: str | Mapping[str, float] = "uniform",
     round_to: int = 8,
-    global_: bool = False,
+    batches: Batches | None = None,
+    loss: LossFunction | None = None,
+    score: Callable[[nn.Module], float] | None = None,
+    keep: tuple[str, ...] = (),
     seed: int = 0,
 ) -> Pruned:
     """Remove about the share `ratio` of the channels of each layer, the least important ones.
 
     Args:
         model: Any network; it is not modified, and its weights should be trained.
-        inputs: A few network inputs `(n, ...)`, at least two, to trace it and to compare on.
+        inputs: A few network inputs `(n, ...)`, at least two, or a tuple where it takes several, to compare on.
         ratio: Share of channels to remove, in (0, 1).
-        criterion: `l2` removes the channels with the smallest weights, `random` is the control for it.
+        criterion: What a channel is worth: `l2` and `l1`, the size of its weights; `taylor`, by how much the loss on
+            `batches` would change to first order; `bn_scale`, the scale of its batch norm; `random` is the control.
+        ratios: `uniform` cuts all layers alike; `global` ranks channels over all layers; `sensitivity` cuts layers
+            more whose loss costs less of `score`; or a ratio for each layer by path, 0 for the others.
         round_to: Widths become multiples of this, the nearest; kernels are slower on odd widths. Layers no wider
-            than this stay whole.
-        global_: Rank channels over all layers instead of within each.
+            than this stay whole. Heads are counted one by one.
+        batches: A few training batches `(inputs, targets)`, for `taylor`.
+        loss: `(outputs, targets) -> scalar`, for `taylor`.
+        score: What a network is worth, higher is better, measured on validation data, never on test; for `sensitivity`.
+        keep: Paths of layers that must stay whole.
         seed: Seed of `random`.
 
     Raises:
         ValueError: an argument is out of range.
-        UsageError: there are not two inputs.
+        UsageError: there are not two inputs, or `taylor` or `sensitivity` lack what they need.
         NotApplicable: nothing can be removed; the message says why, group by group.
 
     Example:
@@ -98,167 +113,150 @@ def prune(
         >>> smaller.model[0].out_features, smaller.model[2].in_features, smaller.verified
         (16, 16, True)
     """
+    _check(ratio, criterion, ratios, round_to)
+    rows = _rows(inputs)
+    if batches is not None:
+        batches = tuple(batches)
+    best: tuple[Subject, dict[str, list[int]], Trial, list[dict[str, str]]] | None = None
+    reasons: list[dict[str, str]] = []
+    for subject in subjects(model, rows, keep=keep):
+        free = [group for group in subject.groups if not group.blocked]
+        scores = subject.scores(free, criterion, batches=batches, loss=loss, seed=seed)
+        wanted = wanted_widths(subject, free, scores, ratio, ratios, round_to, score)
+        removed, whole = chosen(free, scores, wanted, round_to)
+        trial, removed, failed = _verified(subject, removed)
+        blocked = [{"layer": group.root, "reason": group.blocked} for group in subject.groups if group.blocked]
+        excluded = [*subject.refused, *blocked, *whole, *failed]
+        if trial.model is not None and (best is None or _count(trial.model) < _count(best[2].model)):  # type: ignore[arg-type]
+            best = subject, removed, trial, excluded
+        reasons = excluded
+        if not failed:
+            break
+    if best is None:
+        raise NotApplicable(f"no channels can be removed: {_listed(reasons)}")
+    return _result(model, *best)
+
+
+def pruned_in_steps(
+    model: nn.Module,
+    inputs: Inputs,
+    ratio: float,
+    retrain: Callable[[nn.Module], nn.Module],
+    *,
+    steps: int = 3,
+    **options: Any,
+) -> Pruned:
+    """Prune a little, retrain, and prune on, until about the share `ratio` of the channels is gone.
+
+    Args:
+        model: As for `prune`.
+        inputs: As for `prune`.
+        ratio: Share of channels to remove in the end.
+        retrain: Trains the network it is given and returns it; called after every step but the last.
+        steps: Number of steps; each removes the same share of what is left.
+        options: Further arguments of `prune`.
+
+    Raises:
+        NotApplicable: not even the first step can remove anything.
+    """
+    if steps < 1:
+        raise ValueError(f"steps must be at least 1, got {steps}")
+    share = 1 - (1 - ratio) ** (1 / steps)
+    done: list[Pruned] = []
+    current = model
+    for step in range(steps):
+        try:
+            done.append(prune(current, inputs, share, **options))
+        except NotApplicable:
+            if not done and step == steps - 1:
+                raise
+            continue
+        current = done[-1].model
+        if step < steps - 1:
+            current = retrain(current)
+    if not done:
+        raise NotApplicable(
+            f"no channels can be removed in steps of {share:.0%}; take fewer steps or a smaller round_to"
+        )
+    first, last = done[0], done[-1]
+    return Pruned(
+        model=last.model,
+        history=pruning_history(model, last.model, {}),
+        cut=_joined(done),
+        excluded=last.excluded,
+        parameters_before=first.parameters_before,
+        parameters_after=last.parameters_after,
+        proof=max((p.proof for p in done), key=len),
+        difference=max(p.difference for p in done),
+        found_by=last.found_by,
+    )
+
+
+def _check(ratio: float, criterion: str, ratios: str | Mapping[str, float], round_to: int) -> None:
     if not 0 < ratio < 1:
         raise ValueError(f"ratio must be between 0 and 1, got {ratio}")
     if criterion not in CRITERIA:
         raise ValueError(f"unknown criterion {criterion!r}; one of {', '.join(CRITERIA)}")
+    if isinstance(ratios, str) and ratios not in RATIOS:
+        raise ValueError(f"unknown ratios {ratios!r}; {', '.join(RATIOS)}, or a ratio for each layer")
     if round_to < 1:
         raise ValueError(f"round_to must be at least 1, got {round_to}")
-    if len(inputs) < 2:
-        raise UsageError(f"pruning is checked on at least two network inputs, got {len(inputs)}")
-    source = _workable(model)
-    rows = inputs[:ROWS].detach().cpu()
-    groups = find_groups(source, rows[:2])
-    removed, excluded = _chosen(source, groups, ratio, criterion, round_to, global_, seed)
-    smaller, removed, proof, difference, failed = _verified(source, rows, groups, removed)
-    excluded += failed
-    if smaller is None:
-        raise NotApplicable(f"no channels can be removed: {_listed(excluded)}")
-    width = {group.root: group.width for group in groups}
-    return Pruned(
-        model=_like(smaller, model),
-        history=pruning_history(source, smaller, removed),
-        cut=tuple(
-            {"layer": root, "before": width[root], "after": width[root] - len(gone)} for root, gone in removed.items()
-        ),
-        excluded=tuple(excluded),
-        parameters_before=_count(model),
-        parameters_after=_count(smaller),
-        proof=proof,
-        difference=difference,
-    )
 
 
-# -- choosing -------------------------------------------------------------------------------------
-
-
-def _chosen(
-    model: nn.Module, groups: list[Group], ratio: float, criterion: str, round_to: int, global_: bool, seed: int
-) -> tuple[dict[str, list[int]], list[dict[str, str]]]:
-    """Channels to remove by root, and the groups that stay whole with the reason."""
-    generator = torch.Generator().manual_seed(seed)
-    removed: dict[str, list[int]] = {}
-    excluded = [{"layer": group.root, "reason": group.blocked} for group in groups if group.blocked]
-    free = [group for group in groups if not group.blocked]
-    scores = {}
-    for group in free:
-        drawn = torch.rand(group.width, generator=generator) if criterion == "random" else importance(model, group)
-        scores[group.root] = _tiled(drawn, group.tiled)
-    threshold = torch.quantile(torch.cat(list(scores.values())), ratio) if global_ and scores else None
-    for group in free:
-        score = scores[group.root]
-        wanted = group.width * (1 - ratio)
-        if threshold is not None:
-            wanted = max(float((score > threshold).sum()), FEWEST * group.width)
-        kept = _width(group, wanted, round_to)
-        if kept == group.width:
-            reason = f"{group.width} channels stay {kept} in multiples of {_step(group, round_to)}"
-            excluded.append({"layer": group.root, "reason": reason})
-        else:
-            removed[group.root] = _smallest(score, group.width - kept, math.lcm(group.tiled, group.chunks))
-    return removed, excluded
-
-
-def _step(group: Group, round_to: int) -> int:
-    return math.lcm(round_to, group.tiled, group.chunks)
-
-
-def _width(group: Group, wanted: float, round_to: int) -> int:
-    """The multiple nearest to `wanted`: flooring would cut more than was asked for, odd widths are slow."""
-    step = _step(group, round_to)
-    if group.width <= step:
-        return group.width
-    return min(group.width, max(step, math.floor(wanted / step + 0.5) * step))
-
-
-def _tiled(score: torch.Tensor, tiles: int) -> torch.Tensor:
-    """The mean over the groups of a grouped convolution, which all lose the same relative channels."""
-    return score.view(tiles, -1).mean(0).repeat(tiles) if tiles > 1 else score
-
-
-def _smallest(score: torch.Tensor, count: int, chunks: int) -> list[int]:
-    """The `count` channels of the smallest score, equally many in each of `chunks` consecutive parts."""
-    size = len(score) // chunks
-    order = score.view(chunks, size).argsort(dim=1, stable=True)[:, : count // chunks]
-    return sorted((order + torch.arange(chunks)[:, None] * size).flatten().tolist())
-
-
-# -- proving --------------------------------------------------------------------------------------
+def _rows(inputs: Inputs) -> Inputs:
+    """A few inputs, on the processor."""
+    tensors = [x for x in (inputs if isinstance(inputs, tuple) else (inputs,)) if isinstance(x, torch.Tensor)]
+    if not tensors or min(len(x) for x in tensors) < 2:
+        given = min((len(x) for x in tensors), default=0)
+        raise UsageError(f"pruning is checked on at least two network inputs, got {given}")
+    return tree_map(lambda x: x[:ROWS].detach().cpu() if isinstance(x, torch.Tensor) else x, inputs)
 
 
 def _verified(
-    source: nn.Module, rows: torch.Tensor, groups: list[Group], removed: dict[str, list[int]]
-) -> tuple[nn.Module | None, dict[str, list[int]], str, float, list[dict[str, str]]]:
-    """The cut network with all groups that can be proved; all at once first, one by one when that fails."""
-    if not removed:
-        return None, {}, "", 0.0, []
-    smaller, proof, difference, _ = _tried(source, rows, groups, removed)
-    if smaller is not None:
-        return smaller, removed, proof, difference, []
+    subject: Subject, removed: dict[str, list[int]]
+) -> tuple[Trial, dict[str, list[int]], list[dict[str, str]]]:
+    """The cut network with all groups that can be proved; all at once first, by halves when that fails."""
     kept: dict[str, list[int]] = {}
-    failed = []
-    for root, gone in removed.items():
-        trial, how, distance, reason = _tried(source, rows, groups, kept | {root: gone})
-        if trial is None:
-            failed.append({"layer": root, "reason": reason})
+    failed: list[dict[str, str]] = []
+
+    def settle(roots: list[str]) -> None:
+        nonlocal kept
+        if not roots:
+            return
+        wanted = kept | {root: removed[root] for root in roots}
+        trial = compared(subject.proof, subject.groups, wanted)
+        if not trial.reason:
+            kept = wanted
+        elif len(roots) == 1:
+            failed.append({"layer": roots[0], "reason": trial.reason})
         else:
-            smaller, proof, difference, kept = trial, how, distance, kept | {root: gone}
-    return smaller, kept, proof, difference, failed
+            settle(roots[: len(roots) // 2])
+            settle(roots[len(roots) // 2 :])
+
+    settle(list(removed))
+    if not kept:
+        return Trial(reason="nothing to cut"), {}, failed
+    return proved(subject.proof, subject.groups, kept), kept, failed
 
 
-def _tried(
-    source: nn.Module, rows: torch.Tensor, groups: list[Group], removed: dict[str, list[int]]
-) -> tuple[nn.Module | None, str, float, str]:
-    """One cut and its comparison: the network or None, the proof, the difference, and why not."""
-    try:
-        smaller = cut(source, rows[:2], removed)
-        reference = silenced(source, groups, removed)
-        expected, given = _outputs(reference, rows), _outputs(smaller, rows)
-        if expected.shape != given.shape:
-            return None, "", 0.0, f"outputs of shape {tuple(expected.shape)} would become {tuple(given.shape)}"
-        difference = _distance(expected, given)
-        if difference <= TOLERANCE:
-            return smaller, "exact", difference, ""
-        if any(isinstance(module, MIXING) for module in source.modules()):
-            without = _distance(_outputs(_bare(reference), rows), _outputs(_bare(smaller), rows))
-            if without <= TOLERANCE:
-                return smaller, "exact apart from normalization", without, ""
-    except Exception as error:  # a network that was cut wrongly fails in whatever way its forward does
-        return None, "", 0.0, f"the cut network fails: {str(error).strip().splitlines()[0] if str(error) else error!r}"
-    return None, "", 0.0, f"the cut network differs from the silenced one by {difference:.2g} of the largest output"
-
-
-def _outputs(model: nn.Module, rows: torch.Tensor) -> torch.Tensor:
-    with torch.no_grad():
-        return model(rows)
-
-
-def _distance(expected: torch.Tensor, given: torch.Tensor) -> float:
-    if not torch.isfinite(expected).all():
-        raise UsageError("the network's outputs are not finite, so pruning cannot be checked")
-    return float((expected - given).abs().max() / expected.abs().max().clamp(min=1e-6))
-
-
-def _bare(model: nn.Module) -> nn.Module:
-    """A copy without the norms that mix channels: silent channels change their statistics, removed ones do not."""
-    bare = copy.deepcopy(model)
-    for module in bare.modules():
-        for name, child in module.named_children():
-            if isinstance(child, MIXING):
-                setattr(module, name, nn.Identity())
-    return bare
-
-
-# -- copies ---------------------------------------------------------------------------------------
-
-
-def _workable(model: nn.Module) -> nn.Module:
-    """A copy the tracer can see through: it follows gradients, so frozen layers would go unnoticed."""
-    copied = copy.deepcopy(model).cpu().eval()
-    for parameter in copied.parameters():
-        if parameter.is_floating_point():
-            parameter.requires_grad_(True)
-    return copied
+def _result(
+    model: nn.Module, subject: Subject, removed: dict[str, list[int]], trial: Trial, excluded: list[dict[str, str]]
+) -> Pruned:
+    assert trial.model is not None
+    smaller = trial.model
+    history = pruning_history(subject.source, smaller, removed)
+    return Pruned(
+        model=_like(smaller, model),
+        history=history,
+        cut=tuple(subject.line(root, len(gone)) for root, gone in removed.items()),
+        excluded=tuple(excluded),
+        parameters_before=_count(model),
+        parameters_after=_count(smaller),
+        proof=trial.how,
+        difference=trial.difference if subject.proof.tolerance > DOUBLE else min(trial.difference, DOUBLE),
+        found_by=subject.found_by,
+        silenced=lambda: silenced(subject.source, subject.groups, removed),
+    )
 
 
 def _like(smaller: nn.Module, model: nn.Module) -> nn.Module:
@@ -275,11 +273,20 @@ def _like(smaller: nn.Module, model: nn.Module) -> nn.Module:
     return smaller
 
 
+def _joined(done: list[Pruned]) -> tuple[dict[str, Any], ...]:
+    """First and last width of each group over several steps."""
+    lines: dict[str, dict[str, Any]] = {}
+    for pruned in done:
+        for line in pruned.cut:
+            lines.setdefault(line["layer"], dict(line))["after"] = line["after"]
+    return tuple(lines.values())
+
+
 def _count(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def _listed(excluded: Sequence[dict[str, str]]) -> str:
+def _listed(excluded: list[dict[str, str]]) -> str:
     shown = "; ".join(f"{item['layer']}: {item['reason']}" for item in excluded[:6])
     more = f"; and {len(excluded) - 6} more" if len(excluded) > 6 else ""
     return (shown + more) or "it has no convolution or linear layer between others"

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from burnish.compression.attention import FewerHeads
 from burnish.errors import UsageError
 
 __all__ = ["pruning_history", "rebuild_pruned"]
@@ -14,17 +15,20 @@ def pruning_history(before: nn.Module, after: nn.Module, removed: dict[str, list
     """The difference in shape between a network and its pruned copy.
 
     Returns:
-        `removed` (channels by layer, in the old numbering), `shapes` (of the parameters and buffers that changed)
-        and `attributes` (such as `out_channels`, by layer).
+        `removed` (channels by group, in the old numbering), `shapes` (of the parameters and buffers that changed),
+        `attributes` (such as `out_channels`, by layer) and `freed` (attentions that were made free in their heads).
     """
+    freed = [path for path, module in after.named_modules() if isinstance(module, FewerHeads)]
     old = {**dict(before.named_parameters()), **dict(before.named_buffers())}
     new = {**dict(after.named_parameters()), **dict(after.named_buffers())}
     modules = dict(after.named_modules())
-    attributes = {path: _changed(module, modules[path]) for path, module in before.named_modules()}
+    originals = {path: FewerHeads(m) if _native(m, path, freed) else m for path, m in before.named_modules()}
+    attributes = {path: _changed(module, modules[path]) for path, module in originals.items()}
     return {
         "removed": {root: list(positions) for root, positions in removed.items()},
         "shapes": {name: list(value.shape) for name, value in new.items() if value.shape != old[name].shape},
         "attributes": {path: values for path, values in attributes.items() if values},
+        "freed": freed,
     }
 
 
@@ -38,6 +42,11 @@ def rebuild_pruned(model: nn.Module, history: dict[str, Any]) -> nn.Module:
     Raises:
         UsageError: the network is another one.
     """
+    for path in history.get("freed", ()):
+        parent, _, leaf = path.rpartition(".")
+        source = dict(model.named_modules()).get(path)
+        if isinstance(source, nn.MultiheadAttention):
+            setattr(model.get_submodule(parent), leaf, FewerHeads(source).train(source.training))
     modules = dict(model.named_modules())
     for name, shape in history["shapes"].items():
         path, _, leaf = name.rpartition(".")
@@ -57,6 +66,10 @@ def rebuild_pruned(model: nn.Module, history: dict[str, Any]) -> nn.Module:
         for key, value in values.items():
             setattr(modules[path], key, tuple(value) if isinstance(value, list) else value)
     return model
+
+
+def _native(module: nn.Module, path: str, freed: list[str]) -> bool:
+    return path in freed and isinstance(module, nn.MultiheadAttention)
 
 
 def _changed(before: nn.Module, after: nn.Module) -> dict[str, Any]:

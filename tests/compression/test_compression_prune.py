@@ -6,7 +6,7 @@ import torch
 from compression_networks import Dense, HardCoded, Residual, Separable, Shuffled, Tied, Upward, images, settled
 from torch import nn
 
-import burnish.compression.prune as pruning
+import burnish.compression.proof as proving
 from burnish.compression.prune import prune
 from burnish.compression.rebuild import rebuild_pruned
 from burnish.errors import NotApplicable, UsageError
@@ -72,7 +72,7 @@ def test_global_ranking_cuts_where_channels_matter_least():
     with torch.no_grad():
         model[0].weight[:48] *= 1e-3
         model[2].weight[:, :48] *= 1e-3
-    widths = {line["layer"]: line["after"] for line in prune(model, torch.randn(4, 6), 0.4, global_=True).cut}
+    widths = {line["layer"]: line["after"] for line in prune(model, torch.randn(4, 6), 0.4, ratios="global").cut}
     assert widths["0"] == 16
     assert widths.get("2", 64) > 40
 
@@ -85,13 +85,13 @@ def test_channel_shuffle_is_not_believed():
 
 
 def test_a_wrong_cut_is_caught(monkeypatch):
-    honest = pruning.cut
+    honest = proving.cut
 
-    def wrong(model, inputs, removed):
+    def wrong(model, groups, removed):
         shifted = {root: [(p + 1) % 32 for p in gone] for root, gone in removed.items()}
-        return honest(model, inputs, shifted)
+        return honest(model, groups, shifted)
 
-    monkeypatch.setattr(pruning, "cut", wrong)
+    monkeypatch.setattr(proving, "cut", wrong)
     with pytest.raises(NotApplicable, match="differs from the silenced one"):
         prune(made(Residual), images(), 0.5)
 

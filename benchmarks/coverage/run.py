@@ -1,0 +1,174 @@
+"""Prune, rebuild, export, run and quantize every network of the table; write docs/coverage.md.
+
+One JSON file for each network in --out, written when it is done: an interrupted run goes on where it stopped.
+
+    python benchmarks/coverage/run.py                  # all that is not done yet, then the table
+    python benchmarks/coverage/run.py resnet18 lstm    # these, again
+"""
+
+import argparse
+import importlib.util
+import json
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+RATIOS = (0.3, 0.5)
+INT8_AT = 0.5
+LIMIT = 900  # seconds for one network
+
+
+def examine(name: str) -> dict:
+    """All outcomes of one network, in this process."""
+    import torch
+    from networks import NETWORKS
+
+    network = NETWORKS[name]
+    if network.family != "own":
+        import torchvision_on_cpu  # noqa: F401  torch and torchvision wheels of different builds
+    torch.manual_seed(0)
+    model = lively(network.make().eval())
+    start, found = time.perf_counter(), {}
+    for ratio in RATIOS:
+        found[f"{ratio:g}"] = outcome(network, model, ratio)
+    return {
+        "name": name,
+        "family": network.family,
+        "modality": network.modality,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "pruned": found,
+        "seconds": round(time.perf_counter() - start, 1),
+    }
+
+
+def lively(model):
+    """With batch statistics and scales unlike those of a fresh network, so that nothing is equal by chance."""
+    import torch
+
+    for module in model.modules():
+        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm) and module.track_running_stats:
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.8, 1.25)
+            if module.affine:
+                torch.nn.init.uniform_(module.weight, 0.8, 1.2)
+                torch.nn.init.normal_(module.bias, 0, 0.1)
+    return model
+
+
+def outcome(network, model, ratio: float) -> dict:
+    from burnish.compression.prune import prune
+    from burnish.errors import BurnishError
+
+    try:
+        pruned = prune(model, network.inputs(2, seed=1), ratio)
+    except BurnishError as reason:
+        return {"refused": str(reason)}
+    record = {
+        "parameters": pruned.parameters_after,
+        "cut": len(pruned.cut),
+        "kinds": sorted({line["kind"] for line in pruned.cut}),
+        "skipped": list(pruned.excluded),
+        "proof": pruned.proof,
+        "found_by": pruned.found_by,
+        "difference": pruned.difference,
+    }
+    record |= checked(network, model, pruned)
+    return record | shipped(network, pruned.model.eval(), quantized=ratio == INT8_AT)
+
+
+def checked(network, model, pruned) -> dict:
+    """The cut network against the silenced one on inputs that the proof has not seen, and rebuilt from JSON."""
+    import torch
+
+    from burnish.compression.rebuild import rebuild_pruned
+
+    fresh = network.inputs(3, seed=2)
+    with torch.no_grad():
+        given = pruned.model.eval()(fresh)
+        expected = pruned.silenced().eval()(fresh)
+        torch.manual_seed(7)
+        again = rebuild_pruned(network.make(), json.loads(json.dumps(pruned.history))).eval()
+        again.load_state_dict(pruned.model.state_dict())
+        same = torch.equal(again(fresh), given)
+    apart = float((given - expected).abs().max() / expected.abs().max())
+    wrong = pruned.proof == "exact" and apart > 1e-3
+    return {"fresh_difference": apart, "wrong": wrong, "rebuilt": same}
+
+
+def shipped(network, model, *, quantized: bool) -> dict:
+    from burnish.compression.quantize import quantize
+    from burnish.errors import BurnishError
+    from burnish.exporting.onnx import export_onnx
+
+    record: dict = {}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        try:
+            exported = export_onnx(model, network.inputs(4, seed=3), path)
+            record["onnx"] = {"exporter": exported.exporter, "difference": exported.max_abs_difference}
+        except BurnishError as reason:
+            return {"onnx": {"error": str(reason)[:300]}}
+        if not quantized:
+            return record
+        try:
+            small = quantize(
+                path, path.with_name("int8.onnx"), network.inputs(16, seed=4).numpy(), modality=network.modality
+            )
+            record["int8"] = {"kind": small.kind, "relative_error": small.relative_error}
+            record["int8"] |= {"bytes": small.bytes, "float_bytes": small.float_bytes}
+        except BurnishError as reason:
+            record["int8"] = {"error": str(reason)[:300]}
+    return record
+
+
+def one(name: str, target: Path) -> None:
+    """Examine a network in a process of its own, so that none can take the others down."""
+    command = [sys.executable, __file__, "--one", name]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, cwd=ROOT)
+        lines = done.stdout.strip().splitlines()
+        record = json.loads(lines[-1]) if done.returncode == 0 and lines else {"error": done.stderr[-600:]}
+    except subprocess.TimeoutExpired:
+        record = {"error": f"not done in {LIMIT} seconds"}
+    partial = target.with_suffix(".partial")
+    partial.write_text(json.dumps({"name": name} | record, indent=1) + "\n", encoding="utf-8")
+    partial.replace(target)
+    print(f"{name}: {record.get('error') or str(record['seconds']) + ' s'}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", help="networks to do again; all that are missing without")
+    parser.add_argument("--out", type=Path, default=ROOT / "runs" / "coverage")
+    parser.add_argument("--table", action="store_true", help="only write the table")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.one:
+        try:
+            print(json.dumps(examine(arguments.one)))
+        except Exception:
+            traceback.print_exc()
+            sys.exit(1)
+        return
+    from networks import NETWORKS
+    from table import write_table
+
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    missing = [name for name in ("timm", "torchvision") if importlib.util.find_spec(name) is None]
+    for name, network in NETWORKS.items():
+        target = arguments.out / f"{name.replace(' ', '-')}.json"
+        wanted = name in arguments.names if arguments.names else not target.exists()
+        if wanted and not arguments.table:
+            if network.family in missing:
+                print(f"{name}: skipped, {network.family} is not installed")
+            else:
+                one(name, target)
+    write_table(arguments.out, ROOT / "docs" / "coverage.md", list(NETWORKS))
+
+
+if __name__ == "__main__":
+    main()
