@@ -49,7 +49,7 @@ def _pruned(plan: Plan, ledger: Ledger, payload: dict[str, Any], directory: Path
             probe_inputs(plan.data),
             payload["ratio"],
             criterion=payload["criterion"],
-            global_=payload["scope"] == "global",
+            ratios=payload["scope"],
         )
         start = pruned.model if payload["kind"] == "prune" else _fresh(plan, pruned, payload["seed"])
     except NotApplicable as reason:

@@ -150,7 +150,7 @@ class _Probe:
     def _measured(self, scope: str, ratio: float) -> dict[str, Shape]:
         probe = probe_inputs(self.work.data)
         try:
-            network = prune(self.network, probe, ratio, global_=scope == "global").model if ratio else self.network
+            network = prune(self.network, probe, ratio, ratios=scope).model if ratio else self.network
         except NotApplicable:  # nothing to cut at this ratio
             return self.known.get((SCOPES[0], 0.0), {}) if ratio else {}
         with tempfile.TemporaryDirectory() as folder:
