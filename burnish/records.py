@@ -207,7 +207,9 @@ class Comparison:
 class Effect:
     """What one technique does, at the recommended recipe and at the baseline.
 
-    `word` is `helps`, `hurts`, `unclear` or `part of a bundle that helps`.
+    `word` is `helps`, `hurts`, `unclear` or `part of a bundle that helps`. `factor` is what the technique is a level
+    of, such as normalization; `contrast` the ordinary average over the design, with its q-value after false-discovery
+    control and `contrast_se`, its standard error, in the same unit.
     """
 
     technique: str
@@ -221,6 +223,8 @@ class Effect:
     flags: tuple[str, ...] = ()
     contrast: Estimate | None = None
     q_value: float | None = None
+    factor: str = ""
+    contrast_se: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """What one call asks for: the flags that were given and the recipe file, as a `Recipe`."""
 
+import re
 import types
 import typing
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from burnish.errors import UsageError
 from burnish.pipeline.recipe import Recipe
 
 __all__ = ["Asked", "checked", "default_out", "kind_of"]
+
+COMMAS = re.compile(r",(?![^(]*\))")  # not those between the arguments of a technique
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +75,7 @@ def checked(name: str, value: Any) -> Any:
     if kind == list[str]:
         items = [str(item) for item in (value if isinstance(value, list | tuple) else [value])]
         if name == "only":
-            items = [part.strip() for item in items for part in item.split(",") if part.strip()]
+            items = [part.strip() for item in items for part in COMMAS.split(item) if part.strip()]
         if not items:
             raise UsageError(f"{name} needs names of techniques, separated by commas; `burnish techniques` lists them")
         return tuple(items)

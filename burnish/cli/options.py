@@ -41,7 +41,10 @@ PANELS: dict[str, dict[str, str]] = {
     "Job": {
         "metric": "Metric that decides, such as f1_macro or mae; the task's own without.",
         "budget": "quick, standard, thorough, or a time such as 20m.",
-        "only": "Limit the study to these techniques, separated by commas.",
+        "only": "Limit the study to these techniques, separated by commas; two notations of one are its levels.",
+        "levels": "two (off or on) or mixed: normalization and augmentation have three levels.",
+        "vary_lr": "Vary the learning rate beside the techniques, so that no effect depends on it.",
+        "screen": "Runs of the screening design, 12 or 24 by the budget.",
         "min_gain": "Smallest gain that matters; for errors without a bound a share of the baseline's.",
         "threshold": "Where a rule of the diagnosis fires, as NAME=VALUE; may be repeated.",
         "max_drop": "Largest loss a compression step may cost, as a fraction.",

@@ -17,6 +17,7 @@ __all__ = ["Recipe"]
 
 SEEDS = 2**32
 PLACES = re.compile(r"local|ray|ray://[^/\s]+|[^/:\s]+:[0-9]+")
+LEVELS = ("two", "mixed")
 # What a number must be, and how that is said; None always fits.
 RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
     "epochs": (lambda value: value >= 1, "at least 1"),
@@ -28,6 +29,7 @@ RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
     "target_score": (math.isfinite, "finite"),
     "seed": (lambda value: 0 <= value < SEEDS, f"from 0 to {SEEDS - 1}"),
     "workers": (lambda value: value >= 0, "0 (as many as suit the machine) or more"),
+    "screen": (lambda value: 4 <= value <= 200, "from 4 to 200"),
 }
 
 
@@ -40,7 +42,10 @@ class Recipe:
         data: A name, a folder, a file, or `file.py:function`.
         checkpoint: Weights to start from, safetensors or weights-only.
         techniques: Techniques by their notation, for `train` and `compare`.
-        only: Names of techniques the study is limited to.
+        only: Names of techniques the study is limited to; several notations of one technique are its levels.
+        levels: `two`, every technique off or on, or `mixed`: normalization and augmentation have three levels.
+        vary_lr: Vary the learning rate beside the techniques, as a nuisance.
+        screen: Runs of the screening design; None takes the budget's.
         epochs, batch_size, lr: None lets the pilot choose.
         budget: `quick`, `standard`, `thorough`, or a time such as `20m`.
         min_gain: Smallest gain that matters; for errors without a bound, as a share of the baseline's.
@@ -58,6 +63,9 @@ class Recipe:
     checkpoint: str | None = None
     techniques: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
+    levels: str = "two"
+    vary_lr: bool = False
+    screen: int | None = None
     metric: str | None = None
     task: str | None = None
     target: str | None = None
@@ -87,6 +95,8 @@ class Recipe:
             value = getattr(self, name)
             if value is not None and not fits(value):
                 raise UsageError(f"--{name.replace('_', '-')} must be {expected}, got {value}")
+        if self.levels not in LEVELS:
+            raise UsageError(f"--levels {self.levels!r} is unknown; one of {', '.join(LEVELS)}")
         if self.require:
             parse_requirements(self.require)  # a wish that cannot be read is refused before anything is spent
         if not PLACES.fullmatch(self.on):

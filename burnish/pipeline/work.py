@@ -113,6 +113,7 @@ def opened(
         recipe, plan = _recipe_of(recipe, plan), with_kept_splits(plan, recipe)
         check_plan(recipe, plan)
     data, asked = plan.data, Budget.parse(recipe.budget)
+    asked = replace(asked, screen=recipe.screen or asked.screen)
     with threads_set(1):  # bugs stop before anything is written, so that the mended network finds a clean place
         findings = bug_checks(plan) if ledger.stage("preflight") is None else None
     with ledger.alone() as scratch:

@@ -16,7 +16,7 @@ from itertools import product
 import numpy as np
 
 from burnish.errors import UsageError
-from burnish.studies.design import Recipe, pairs, signs
+from burnish.studies.levels import Recipe, coded, features, levels_of, owners, products, two_levels
 
 __all__ = ["MAIN", "PAIRS_TO_MAIN", "SPLITS", "Posterior", "fit"]
 
@@ -34,16 +34,16 @@ class Posterior:
     """What is believed after the runs: a mixture of multivariate t distributions, one for each grid point.
 
     Attributes:
-        factors: Number of techniques, k.
+        levels: Number of levels of each of the k factors, off included.
         weights: `(G,)` posterior probabilities of the grid points.
-        means: `(G, p)` of intercept, k main effects and k(k-1)/2 interactions, coded -1/+1.
+        means: `(G, p)` of intercept, main effects and interactions, coded as in `levels.features`.
         scales: `(G, p, p)` scale matrices.
         dof: Degrees of freedom of the t distributions.
         sigma: Noise standard deviation, on the response scale.
         dropped: Rows of the design without a finite response.
     """
 
-    factors: int
+    levels: tuple[int, ...]
     weights: Array
     means: Array
     scales: Array
@@ -51,35 +51,51 @@ class Posterior:
     sigma: float
     dropped: tuple[int, ...] = ()
 
-    def effect_at(self, recipe: Recipe | Array, j: int) -> tuple[float, float]:
-        """Response with technique `j` on minus off, the others as in `recipe`: mean and standard error."""
-        mean, scale = self._along(self._contrast(recipe, j))
+    @property
+    def factors(self) -> int:
+        """Number of factors, k."""
+        return len(self.levels)
+
+    def effect_at(
+        self, recipe: Recipe | Array, j: int, *, level: int = 1, over: Sequence[int] = ()
+    ) -> tuple[float, float]:
+        """Response with factor `j` at `level` minus off, the others as in `recipe`: mean and standard error.
+
+        Over the factors `over` it is averaged instead of taken at their level in the recipe.
+        """
+        mean, scale = self._along(self._contrast(recipe, j, level, over))
         center = float(self.weights @ mean)
         spread = self.weights @ (scale**2 * self._inflation() + (mean - center) ** 2)
         return center, float(np.sqrt(spread))
 
-    def p_helps(self, recipe: Recipe | Array, j: int) -> float:
-        """Probability that technique `j` has a positive effect at `recipe`."""
-        return 1 - self._below(0.0, *self._along(self._contrast(recipe, j)))
+    def p_helps(self, recipe: Recipe | Array, j: int, *, level: int = 1, over: Sequence[int] = ()) -> float:
+        """Probability that factor `j` at `level` has a positive effect at `recipe`."""
+        return 1 - self._below(0.0, *self._along(self._contrast(recipe, j, level, over)))
 
-    def interval(self, recipe: Recipe | Array, j: int, level: float = 0.90) -> tuple[float, float]:
-        """Central interval of the effect of technique `j` at `recipe`, on the response scale."""
+    def interval(
+        self, recipe: Recipe | Array, j: int, coverage: float = 0.90, *, level: int = 1, over: Sequence[int] = ()
+    ) -> tuple[float, float]:
+        """Central interval of the effect of factor `j` at `recipe`, on the response scale."""
         from scipy.optimize import brentq
 
-        along = self._along(self._contrast(recipe, j))
-        mean, error = self.effect_at(recipe, j)
+        along = self._along(self._contrast(recipe, j, level, over))
+        mean, error = self.effect_at(recipe, j, level=level, over=over)
         reach = 60 * max(error, 1e-9)
         low, high = (
             float(brentq(lambda x, q=q: self._below(x, *along) - q, mean - reach, mean + reach, xtol=1e-9))
-            for q in ((1 - level) / 2, (1 + level) / 2)
+            for q in ((1 - coverage) / 2, (1 + coverage) / 2)
         )
         return low, high
 
     def predict(self, recipes: Array | Sequence[Recipe]) -> tuple[Array, Array]:
         """Mean and standard error of the response, split effects apart, for `(m, k)` recipes: two arrays `(m,)`."""
-        columns = features(np.atleast_2d(signs(recipes)))
+        columns = features(coded(recipes, self.levels), self.levels)
         variance = np.einsum("ij,jk,ik->i", columns, self.covariance(), columns)
         return columns @ self.mean(), np.sqrt(variance)
+
+    def middle(self, recipe: Recipe | Array, j: int, *, level: int = 1, over: Sequence[int] = ()) -> float:
+        """Mean response halfway between factor `j` off and at `level`: where an effect is turned into units."""
+        return float(np.mean(self._ends(recipe, j, level, over) @ self.mean()))
 
     def mean(self) -> Array:
         """`(p,)` posterior mean of the coefficients."""
@@ -92,17 +108,26 @@ class Posterior:
         return within + np.einsum("g,gi,gj->ij", self.weights, apart, apart)
 
     def aliases(self, j: int, threshold: float = 0.5) -> tuple[tuple[int, int], ...]:
-        """Interactions that the runs cannot tell from the main effect of technique `j`."""
+        """Pairs of factors whose interaction the runs cannot tell from the main effect of factor `j`."""
         covariance = self.covariance()
         deviation = np.sqrt(np.diag(covariance))
-        start = 1 + self.factors
-        correlation = covariance[1 + j, start:] / (deviation[1 + j] * deviation[start:])
-        return tuple(p for p, r in zip(pairs(self.factors), correlation, strict=True) if abs(r) > threshold)
+        owner = owners(self.levels)
+        own, start = 1 + np.flatnonzero(owner == j), 1 + len(owner)
+        apart = np.abs(covariance[own, start:]) / (deviation[own, None] * deviation[start:])
+        between = products(np.zeros((0, len(owner))), self.levels)[1]
+        return tuple(dict.fromkeys(p for p, r in zip(between, apart.max(0), strict=True) if r > threshold))
 
-    def _contrast(self, recipe: Recipe | Array, j: int) -> Array:
-        on, off = signs(recipe), signs(recipe)
-        on[j], off[j] = 1.0, -1.0
-        return (features(on[None]) - features(off[None]))[0]
+    def _ends(self, recipe: Recipe | Array, j: int, level: int, over: Sequence[int]) -> Array:
+        """Features of `recipe` with factor `j` off and at `level`, averaged over the factors `over`: `(2, p)`."""
+        both = np.tile(levels_of(recipe), (2, 1))
+        both[:, j] = 0, level
+        columns = coded(both, self.levels)
+        columns[:, np.isin(owners(self.levels), [i for i in over if i != j])] = 0.0  # contrasts add up to nothing
+        return features(columns, self.levels)
+
+    def _contrast(self, recipe: Recipe | Array, j: int, level: int = 1, over: Sequence[int] = ()) -> Array:
+        off, on = self._ends(recipe, j, level, over)
+        return on - off
 
     def _along(self, contrast: Array) -> tuple[Array, Array]:
         return self.means @ contrast, np.sqrt(np.einsum("i,gij,j->g", contrast, self.scales, contrast))
@@ -116,17 +141,12 @@ class Posterior:
         return self.dof / (self.dof - 2) if self.dof > 2 else 1.0
 
 
-def features(rows: Array) -> Array:
-    """Intercept, main effects and two-factor interactions of `(n, k)` rows of -1/+1: `(n, 1 + k + k(k-1)/2)`."""
-    products = [rows[:, i] * rows[:, j] for i, j in pairs(rows.shape[1])]
-    return np.column_stack([np.ones(len(rows)), rows, *products])
-
-
 def fit(
     rows: Array,
     z: Array,
     blocks: Array,
     *,
+    levels: Sequence[int] | None = None,
     pilot_z: Array | Sequence[float] = (),
     pilot_blocks: Array | Sequence[int] | None = None,
     main: Sequence[float] = MAIN,
@@ -136,9 +156,10 @@ def fit(
     """Fit the model to the runs of a design and of the pilot.
 
     Args:
-        rows: `(n, k)` of -1/+1 (or booleans).
+        rows: `(n, k)` levels; off may be 0, False or -1.
         z: `(n,)` responses, larger is better; NaN for runs that failed, which are dropped.
         blocks: `(n,)` split of each run.
+        levels: Number of levels of each factor; two each by default.
         pilot_z: Responses of the pilot: runs with every technique off. They enter the fit as rows, and their
             variance is a weak prior for the noise.
         pilot_blocks: Splits of the pilot, numbered as in `blocks`; by default splits of their own.
@@ -149,10 +170,11 @@ def fit(
     Raises:
         UsageError: fewer than 3 runs have a finite response.
     """
-    rows, z = signs(rows), np.asarray(z, float)
+    rows, z = levels_of(rows), np.asarray(z, float)
+    counts = two_levels(rows.shape[1]) if levels is None else tuple(levels)
     pilot = np.asarray(pilot_z, float)
     own = max(blocks, default=-1) + 1 + np.arange(len(pilot))
-    everything = np.vstack([rows, np.full((len(pilot), rows.shape[1]), -1.0)])
+    everything = np.vstack([rows, np.zeros((len(pilot), rows.shape[1]), int)])
     response = np.concatenate([z, pilot])
     split = np.concatenate([np.asarray(blocks, int), own if pilot_blocks is None else np.asarray(pilot_blocks, int)])
     finite = np.isfinite(response)
@@ -160,11 +182,11 @@ def fit(
         raise UsageError(f"an analysis needs 3 finished runs, {finite.sum()} of {len(response)} have a finite score")
     grid = np.array(list(product(main, pairs_to_main, splits)))
     return _posterior(
-        features(everything[finite]),
+        features(coded(everything[finite], counts), counts),
         response[finite],
         split[finite],
         grid,
-        factors=rows.shape[1],
+        levels=counts,
         prior_variance=_pilot_variance(pilot),
         dropped=tuple(int(i) for i in np.flatnonzero(~np.isfinite(z))),
     )
@@ -182,14 +204,15 @@ def _posterior(
     split: Array,
     grid: Array,
     *,
-    factors: int,
+    levels: tuple[int, ...],
     prior_variance: float,
     dropped: tuple[int, ...],
 ) -> Posterior:
     """The conjugate algebra, for all grid points at once. The intercept has a flat prior."""
     inverse, log_noise = _whitening(split, grid[:, 2])
+    main = len(owners(levels))
     variances = np.column_stack(
-        [np.repeat(grid[:, :1], factors, 1), np.repeat(grid[:, :1] * grid[:, 1:2], columns.shape[1] - 1 - factors, 1)]
+        [np.repeat(grid[:, :1], main, 1), np.repeat(grid[:, :1] * grid[:, 1:2], columns.shape[1] - 1 - main, 1)]
     )
     weighted = np.einsum("np,gnm->gpm", columns, inverse)
     precision = weighted @ columns
@@ -204,7 +227,7 @@ def _posterior(
     weights = np.exp(evidence - evidence.max())
     weights /= weights.sum()
     return Posterior(
-        factors=factors,
+        levels=levels,
         weights=weights,
         means=means,
         scales=scales * variance[:, None, None],

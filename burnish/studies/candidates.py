@@ -6,14 +6,13 @@ candidates only have to contain a good recipe.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 
 from burnish.studies.analysis import Posterior
-from burnish.studies.design import Recipe, recipe_of
+from burnish.studies.design import Recipe, possible_recipes, recipe_of
 
-__all__ = ["PRUNE_BELOW", "Candidate", "candidates", "feasible_recipes", "pruned", "winner"]
+__all__ = ["PRUNE_BELOW", "Candidate", "candidates", "pruned", "winner"]
 
 Array = np.ndarray
 Feasible = Callable[[Recipe], bool]
@@ -40,12 +39,12 @@ def candidates(
 
     Args:
         posterior: From `analysis.fit`.
-        rows: `(n, k)` of -1/+1, the runs done.
+        rows: `(n, k)` levels, the runs done.
         z: `(n,)` their responses; NaN where a run failed.
         feasible: Says whether a recipe can be run; by default all can.
         count: How many at most. With few techniques there are fewer recipes than that.
     """
-    possible = feasible_recipes(posterior.factors, feasible)
+    possible = possible_recipes(posterior.levels, feasible)
     if not possible:
         return []
     prediction = posterior.predict(possible)[0]
@@ -57,20 +56,14 @@ def candidates(
     return [Candidate(recipe=recipe, why=why) for recipe, why in chosen.items()]
 
 
-def feasible_recipes(factors: int, feasible: Feasible | None = None) -> list[Recipe]:
-    """All recipes with at least one technique on that can be run; at most 2047."""
-    recipes = (recipe for recipe in product((False, True), repeat=factors) if any(recipe))
-    return [recipe for recipe in recipes if feasible is None or feasible(recipe)]
-
-
 def pruned(posterior: Posterior, recipe: Recipe, *, below: float = PRUNE_BELOW) -> Recipe:
     """`recipe` without members whose probability to help is under `below`, the least likely first."""
     while any(recipe):
-        chances = {j: posterior.p_helps(recipe, j) for j, on in enumerate(recipe) if on}
+        chances = {j: posterior.p_helps(recipe, j, level=level) for j, level in enumerate(recipe) if level}
         worst = min(chances, key=lambda j: chances[j])
         if chances[worst] >= below:
             break
-        recipe = tuple(on and j != worst for j, on in enumerate(recipe))
+        recipe = tuple(0 if j == worst else level for j, level in enumerate(recipe))
     return recipe
 
 

@@ -1,13 +1,14 @@
 """Runs that collapse to chance without failing: found, clipped and named, so that they do not ruin every average."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from burnish.metrics import Metric
-from burnish.studies.design import signs
+from burnish.studies.levels import levels_of
 
-__all__ = ["clip_collapsed", "collapse_partners", "worst_tolerated"]
+__all__ = ["Partner", "clip_collapsed", "collapse_partners", "worst_tolerated"]
 
 Array = np.ndarray
 
@@ -51,22 +52,42 @@ def clip_collapsed(
     return np.where(collapsed, limit, scores), collapsed
 
 
-def collapse_partners(rows: Array, collapsed: Array, *, alpha: float = 0.05) -> dict[int, float]:
-    """Techniques that were on more often in collapsed runs, with the p-value of Fisher's exact test.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Partner:
+    """A level that was on more often in bad runs than chance would have it.
+
+    Attributes:
+        factor: Its place in the design.
+        level: Which of its levels.
+        bad: Bad runs with it.
+        runs: All runs with it.
+        p_value: One-sided, of Fisher's exact test.
+    """
+
+    factor: int
+    level: int
+    bad: int
+    runs: int
+    p_value: float
+
+
+def collapse_partners(rows: Array, bad: Array, *, alpha: float = 0.05) -> list[Partner]:
+    """Levels that were on more often in bad runs (collapsed or failed), by Fisher's exact test.
 
     Args:
-        rows: `(n, k)` of -1/+1.
-        collapsed: `(n,)` booleans.
+        rows: `(n, k)` levels; off may be 0, False or -1.
+        bad: `(n,)` booleans.
         alpha: Largest one-sided p-value that is listed.
     """
     from scipy import stats
 
-    on, bad = signs(rows) > 0, np.asarray(collapsed, bool)
-    found: dict[int, float] = {}
-    for j in range(on.shape[1]):
-        table = [[int((on[:, j] & bad).sum()), int((on[:, j] & ~bad).sum())]]
-        table.append([int((~on[:, j] & bad).sum()), int((~on[:, j] & ~bad).sum())])
-        p_value = float(stats.fisher_exact(table, alternative="greater")[1])
-        if p_value <= alpha:
-            found[j] = p_value
+    levels, bad = levels_of(rows), np.asarray(bad, bool)
+    found = []
+    for j in range(levels.shape[1]):
+        for level in range(1, int(levels[:, j].max(initial=0)) + 1):
+            on = levels[:, j] == level
+            table = [[int((side & wrong).sum()) for wrong in (bad, ~bad)] for side in (on, ~on)]
+            p_value = float(stats.fisher_exact(table, alternative="greater")[1])
+            if p_value <= alpha:
+                found.append(Partner(factor=j, level=level, bad=table[0][0], runs=int(on.sum()), p_value=p_value))
     return found

@@ -1,4 +1,4 @@
-"""Ordinary averages over the design: the frequentist cross-check, and what a technique costs.
+"""Ordinary averages over the design: the frequentist cross-check.
 
 Source: Benjamini and Hochberg, "Controlling the False Discovery Rate", JRSS B 1995.
 """
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from burnish.studies.design import signs
+from burnish.studies.levels import coded, level_contrasts, levels_of, owners, two_levels
 
-__all__ = ["Contrast", "contrasts", "ratio_effects"]
+__all__ = ["Contrast", "contrasts"]
 
 Array = np.ndarray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contrast:
-    """Average response with a technique on minus off, over the whole design.
+    """Average response with a factor at one of its levels minus off, over the whole design.
 
     Attributes:
         effect: The contrast, on the response scale; NaN where the finished runs cannot estimate it.
@@ -34,71 +34,68 @@ class Contrast:
     q_value: float
 
 
-def contrasts(rows: Array, z: Array, *, pilot_z: Array | Sequence[float] = ()) -> list[Contrast]:
-    """One contrast for each technique, by least squares on the main effects.
+def contrasts(
+    rows: Array,
+    z: Array,
+    *,
+    levels: Sequence[int] | None = None,
+    pilot_z: Array | Sequence[float] = (),
+    tested: Sequence[int] | None = None,
+) -> list[list[Contrast]]:
+    """For each factor one contrast for each level beside off, by least squares on the main effects.
 
     Args:
-        rows: `(n, k)` of -1/+1.
+        rows: `(n, k)` levels; off may be 0, False or -1.
         z: `(n,)` responses; NaN where a run failed.
+        levels: Number of levels of each factor; two each by default.
         pilot_z: Responses of the pilot; only their variance is used.
+        tested: Factors whose p-values the false-discovery control is about; all by default.
     """
-    columns, z = _finite(rows, z)
-    coefficients, shares, known = _least_squares(columns, z)
+    rows, z = levels_of(rows), np.asarray(z, float)
+    counts = two_levels(rows.shape[1]) if levels is None else tuple(levels)
+    keep = np.isfinite(z)
+    columns, z = np.column_stack([np.ones(int(keep.sum())), coded(rows[keep], counts)]), z[keep]
+    steps = _steps(counts)
+    effects, shares, residual = _least_squares(columns, z, steps)
     pilot = np.asarray(pilot_z, float)
     pilot = pilot[np.isfinite(pilot)]
-    residual = z - columns @ coefficients
     dof = max(0, len(z) - int(np.linalg.matrix_rank(columns))) + max(0, len(pilot) - 1)
     squares = float(residual @ residual) + (float(((pilot - pilot.mean()) ** 2).sum()) if len(pilot) > 1 else 0.0)
     sigma = np.sqrt(squares / dof) if dof else np.nan
-    effect = np.where(known, 2 * coefficients, np.nan)[1:]
-    error = np.where(known, 2 * sigma * np.sqrt(shares), np.nan)[1:]
-    return _with_p_values(effect, error, dof)
+    of = np.repeat(np.arange(len(counts)), np.asarray(counts, int) - 1)
+    named = np.ones(len(of), bool) if tested is None else np.isin(of, list(tested))
+    found = _with_p_values(effects, sigma * np.sqrt(shares), dof, named)
+    return [[c for c, j in zip(found, of, strict=True) if j == factor] for factor in range(len(counts))]
 
 
-def ratio_effects(rows: Array, values: Array | Sequence[float]) -> list[float | None]:
-    """Average factor by which each technique multiplies a positive cost, such as seconds or bytes.
-
-    Args:
-        rows: `(n, k)` of -1/+1.
-        values: `(n,)` costs; NaN or not positive where unknown.
-
-    Returns:
-        For each technique the ratio on/off; None where the runs cannot tell.
-
-    Example:
-        >>> ratio_effects(np.array([[-1], [1]]), [2.0, 3.0])
-        [1.5]
-    """
-    values = np.asarray(values, float)
-    usable = np.isfinite(values) & (values > 0)
-    logs = np.log(np.where(usable, values, 1.0))
-    columns, logs = _finite(rows, np.where(usable, logs, np.nan))
-    coefficients, _, known = _least_squares(columns, logs)
-    return [float(round(np.exp(2 * c), 12)) if k else None for c, k in zip(coefficients[1:], known[1:], strict=True)]
+def _steps(counts: tuple[int, ...]) -> Array:
+    """Each level beside off minus off, as weights of intercept and coded columns."""
+    owner = owners(counts)
+    steps = np.zeros((len(owner), 1 + len(owner)))
+    for j, count in enumerate(counts):
+        own, table = np.flatnonzero(owner == j), level_contrasts(count)
+        steps[np.ix_(own, 1 + own)] = table[1:] - table[0]
+    return steps
 
 
-def _finite(rows: Array, z: Array) -> tuple[Array, Array]:
-    z = np.asarray(z, float)
-    keep = np.isfinite(z)
-    return np.column_stack([np.ones(int(keep.sum())), signs(rows)[keep]]), z[keep]
-
-
-def _least_squares(columns: Array, z: Array) -> tuple[Array, Array, Array]:
-    """Coefficients, their variances in units of the noise's, and which of them the columns determine."""
+def _least_squares(columns: Array, z: Array, steps: Array) -> tuple[Array, Array, Array]:
+    """Values of `steps`, their variances in units of the noise's (NaN where not determined), and the residuals."""
     inverse = np.linalg.pinv(columns)
-    known = np.abs(inverse @ columns - np.eye(columns.shape[1])).max(1) < 1e-8
-    return inverse @ z, (inverse**2).sum(1), known
+    weights = steps @ inverse
+    known = np.abs(weights @ columns - steps).max(1, initial=0.0) < 1e-8
+    effects = np.where(known, weights @ z, np.nan)
+    return effects, np.where(known, (weights**2).sum(1), np.nan), z - columns @ (inverse @ z)
 
 
-def _with_p_values(effect: Array, error: Array, dof: int) -> list[Contrast]:
+def _with_p_values(effect: Array, error: Array, dof: int, named: Array) -> list[Contrast]:
     from scipy import stats
 
     p = np.full(len(effect), np.nan)
     usable = np.isfinite(effect) & np.isfinite(error) & (error > 0)
     p[usable] = 2 * stats.t.sf(np.abs(effect[usable] / error[usable]), dof)
     q = np.full(len(effect), np.nan)
-    if usable.any():
-        q[usable] = stats.false_discovery_control(p[usable])
+    if (usable & named).any():
+        q[usable & named] = stats.false_discovery_control(p[usable & named])
     return [
         Contrast(effect=float(e), se=float(s), dof=dof, p_value=float(a), q_value=float(b))
         for e, s, a, b in zip(effect, error, p, q, strict=True)

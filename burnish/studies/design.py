@@ -1,4 +1,4 @@
-"""Which runs to do: Plackett-Burman designs, folded over, in blocks that share a split.
+"""Which runs to do: Plackett-Burman designs, folded over, or D-optimal ones, in blocks that share a split.
 
 Every run tells something about every technique, so twelve runs measure eleven
 techniques with the precision that one at a time would need sixty runs for.
@@ -9,33 +9,37 @@ Box, Hunter and Hunter, "Statistics for Experimenters", 2nd ed. 2005, for fold-o
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import product
 
 import numpy as np
 
 from burnish.errors import UsageError
+from burnish.studies.exchange import d_optimal
+from burnish.studies.levels import Recipe, coded, pairs, recipe_of, signs, two_levels
 
 __all__ = [
+    "FEWEST_RUNS",
     "MAX_FACTORS",
     "Design",
+    "Feasible",
     "Recipe",
-    "alias_matrix",
     "fold_over",
     "pairs",
     "plackett_burman",
-    "power",
+    "possible_recipes",
     "recipe_of",
     "screen_design",
     "signs",
-    "smallest_detectable_effect",
 ]
 
 Array = np.ndarray
-Recipe = tuple[bool, ...]
+Feasible = Callable[[Recipe], bool]
 
 MAX_FACTORS = 11
+FEWEST_RUNS = 4
 GENERATOR = (1, 1, -1, 1, 1, 1, -1, -1, -1, 1, -1)
-BLOCKS_OF_TWELVE = 4  # the pilot's splits, three runs on each
+FEW_BLOCKS = 4  # the pilot's splits, for designs of fewer runs than this many:
+MIRRORED = 24
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -43,40 +47,22 @@ class Design:
     """A set of runs fixed in advance.
 
     Attributes:
-        rows: `(n, k)` of -1 (off) and +1 (on).
+        rows: `(n, k)`: -1 for off, else the number of the level, 1 where there is but one.
         blocks: `(n,)` numbers from 0; runs of one block share split and seed of the split.
         order: `(n,)` permutation: the random order in which to carry the runs out.
         name: For reports.
+        levels: `(k,)` number of levels of each factor, off included.
     """
 
     rows: Array
     blocks: Array
     order: Array
     name: str
+    levels: tuple[int, ...] = ()
 
     def recipes(self) -> list[Recipe]:
-        """The rows as tuples of booleans."""
+        """The rows as tuples of levels."""
         return [recipe_of(row) for row in self.rows]
-
-
-def signs(recipe: Array | Sequence[bool] | Sequence[Recipe]) -> Array:
-    """Recipes given as booleans, 0/1 or -1/+1, as floats of -1 and +1; any shape.
-
-    Example:
-        >>> signs((True, False)).tolist()
-        [1.0, -1.0]
-    """
-    return np.where(np.asarray(recipe, dtype=float) > 0, 1.0, -1.0)
-
-
-def recipe_of(row: Array) -> Recipe:
-    """A row of -1 and +1 as a tuple of booleans."""
-    return tuple(bool(value > 0) for value in row)
-
-
-def pairs(factors: int) -> list[tuple[int, int]]:
-    """All pairs of factors, in the order of the interaction columns."""
-    return list(combinations(range(factors), 2))
 
 
 def plackett_burman() -> Array:
@@ -96,104 +82,87 @@ def fold_over(rows: Array) -> Array:
 
 
 def screen_design(
-    factors: int, runs: int = 12, seed: int = 0, *, feasible: Callable[[Recipe], bool] | None = None
+    factors: int,
+    runs: int = 12,
+    seed: int = 0,
+    *,
+    levels: Sequence[int] | None = None,
+    feasible: Feasible | None = None,
 ) -> Design:
     """The screening design for `factors` techniques.
 
-    Columns are assigned to techniques at random. In 24 runs a row and its mirror image share a block, so
-    main effects are free of split effects; in 12 runs four blocks of three are balanced as well as they can be.
+    Where every factor is off or on, every row can be run and there are 12 or 24 runs: Plackett-Burman, folded over in
+    24. Else Bayesian D-optimal over the rows that can be run. Columns are assigned to techniques at random. In 24 runs
+    or more a run and its mirror image, or what is nearest to it, share a block, so main effects are free of split
+    effects as far as can be; with fewer runs four blocks are balanced as well as chance finds them.
 
     Args:
-        factors: Number of techniques, 0 to 11; none gives a design without runs.
-        runs: 12 (Plackett-Burman) or 24 (the same, folded over).
+        factors: Number of factors, 0 to 11; none gives a design without runs.
+        runs: Number of runs, 4 or more.
         seed: Decides columns, blocks and order.
-        feasible: Says whether a recipe can be run. In a row that cannot, techniques are turned off, one
-            at a time and at random, until it can.
+        levels: Number of levels of each factor, off included; two each by default.
+        feasible: Says whether a recipe can be run; by default all can.
 
     Raises:
-        UsageError: more than 11 factors, or another number of runs.
+        UsageError: more than 11 factors, fewer than 4 runs, or nothing can be run.
     """
     if not 0 <= factors <= MAX_FACTORS:
         raise UsageError(f"a screen takes 0 to {MAX_FACTORS} techniques, got {factors}: leave some out with `only`")
-    if runs not in (12, 24):
-        raise UsageError(f"a screen has 12 or 24 runs, got {runs}")
+    if runs < FEWEST_RUNS:
+        raise UsageError(f"a screen has {FEWEST_RUNS} runs or more, got {runs}")
+    counts = two_levels(factors) if levels is None else tuple(levels)
     rng = np.random.default_rng([seed, factors, runs])
-    half = plackett_burman()[:, rng.permutation(MAX_FACTORS)[:factors]]
-    name = "Plackett-Burman 12" if runs == 12 else "Plackett-Burman 12, folded over"
     if factors == 0:
-        return Design(rows=half[:0], blocks=np.zeros(0, int), order=np.zeros(0, int), name="no techniques")
-    rows = half if runs == 12 else fold_over(half)
-    blocks = _balanced_blocks(half, rng) if runs == 12 else np.tile(np.arange(12), 2)
-    rows = rows if feasible is None else np.array([_repaired(row, feasible, rng) for row in rows])
-    return Design(rows=rows, blocks=blocks, order=rng.permutation(runs), name=name)
+        empty = np.zeros(0, int)
+        return Design(rows=np.zeros((0, 0), int), blocks=empty, order=empty, name="no techniques")
+    rows, name = _plackett_burman_rows(factors, runs, rng), "Plackett-Burman 12"
+    name = name if runs == 12 else f"{name}, folded over"
+    blocks = np.tile(np.arange(12), 2) if runs == 24 else _balanced_blocks(rows, rng)
+    if set(counts) != {2} or not len(rows) or not _all_feasible(rows, feasible):
+        possible = np.array([(0,) * factors, *possible_recipes(counts, feasible)])
+        rows, name = d_optimal(possible, counts, runs, rng), f"Bayesian D-optimal {runs}"
+        columns = coded(rows, counts)
+        blocks = _mirror_blocks(columns) if runs >= MIRRORED else _balanced_blocks(columns, rng)
+        rows = np.where(rows == 0, -1, rows)
+    return Design(rows=rows, blocks=blocks, order=rng.permutation(runs), name=name, levels=counts)
 
 
-def alias_matrix(rows: Array) -> Array:
-    """How far each two-factor interaction leaks into each main effect: `(k, k(k-1)/2)`.
-
-    In the 12-run design every interaction leaks by a third into every main effect it has no part in; folded
-    over, by nothing.
-    """
-    factors = rows.shape[1]
-    main = np.column_stack([np.ones(len(rows)), rows])
-    products = np.column_stack([rows[:, i] * rows[:, j] for i, j in pairs(factors)] or [np.zeros((len(rows), 0))])
-    return np.linalg.lstsq(main, products, rcond=None)[0][1:]
+def possible_recipes(levels: Sequence[int], feasible: Feasible | None = None) -> list[Recipe]:
+    """All recipes with at least one technique on that can be run."""
+    recipes = (recipe for recipe in product(*(range(count) for count in levels)) if any(recipe))
+    return [recipe for recipe in recipes if feasible is None or feasible(recipe)]
 
 
-def power(effect: float, sigma: float, *, runs: int, factors: int, pilot: int = 4, alpha: float = 0.10) -> float:
-    """Probability that a true average `effect` (on minus off, in the units of `sigma`) is found significant.
-
-    Two-sided t-test with the design's residual degrees of freedom and the pilot's.
-    """
-    from scipy import stats
-
-    dof = _degrees(runs, factors, pilot)
-    shift = abs(effect) / (2 * sigma / np.sqrt(runs))
-    spread = np.sqrt(stats.chi2.ppf((np.arange(2000) + 0.5) / 2000, dof) / dof)  # of the estimated sigma
-    critical = stats.t.ppf(1 - alpha / 2, dof) * spread
-    return float(np.mean(stats.norm.cdf(shift - critical) + stats.norm.cdf(-shift - critical)))
+def _plackett_burman_rows(factors: int, runs: int, rng: np.random.Generator) -> Array:
+    """Rows of the design, columns drawn at random; none where there is no such design."""
+    half = plackett_burman()[:, rng.permutation(MAX_FACTORS)[:factors]]
+    return {12: half, 24: fold_over(half)}.get(runs, half[:0])
 
 
-def smallest_detectable_effect(
-    sigma: float, *, runs: int, factors: int, pilot: int = 4, alpha: float = 0.10, wanted: float = 0.80
-) -> float:
-    """The average effect that is found with probability `wanted`; in the units of `sigma`.
-
-    Example:
-        >>> round(smallest_detectable_effect(1.0, runs=24, factors=10), 2)
-        1.06
-    """
-    from scipy.optimize import brentq
-
-    if sigma <= 0:
-        return 0.0
-
-    def lacking(effect: float) -> float:
-        return power(effect, 1.0, runs=runs, factors=factors, pilot=pilot, alpha=alpha) - wanted
-
-    return float(sigma * brentq(lacking, 0.0, 100.0))
+def _all_feasible(rows: Array, feasible: Feasible | None) -> bool:
+    return feasible is None or all(feasible(recipe_of(row)) for row in rows)
 
 
-def _degrees(runs: int, factors: int, pilot: int) -> int:
-    return max(1, runs - 1 - factors + max(0, pilot - 1))
-
-
-def _balanced_blocks(rows: Array, rng: np.random.Generator) -> Array:
-    """Four blocks of three in which every technique is on and off, as far as chance finds such an assignment."""
-    labels = np.repeat(np.arange(BLOCKS_OF_TWELVE), len(rows) // BLOCKS_OF_TWELVE)
+def _balanced_blocks(columns: Array, rng: np.random.Generator) -> Array:
+    """Four blocks in which every contrast adds up to little, as far as chance finds such an assignment."""
+    labels = np.arange(len(columns)) * FEW_BLOCKS // max(len(columns), 1)
     best, least = labels, np.inf
     for _ in range(200):
         trial = rng.permutation(labels)
-        sums = np.array([rows[trial == block].sum(0) for block in range(BLOCKS_OF_TWELVE)])
-        if (sums**2).sum() < least:
+        sums = np.array([columns[trial == block].sum(0) for block in range(FEW_BLOCKS)])
+        if (sums**2).sum() < least - 1e-9:
             best, least = trial, float((sums**2).sum())
     return best
 
 
-def _repaired(row: Array, feasible: Callable[[Recipe], bool], rng: np.random.Generator) -> Array:
-    row = row.copy()
-    for j in rng.permutation(np.flatnonzero(row > 0)):
-        if feasible(recipe_of(row)):
-            break
-        row[j] = -1
-    return row
+def _mirror_blocks(columns: Array) -> Array:
+    """Pairs of runs as near to each other's mirror image as can be; an odd run out joins the last pair."""
+    alike = columns @ columns.T
+    blocks, block = np.full(len(columns), -1), 0
+    one, other = np.triu_indices(len(columns), 1)
+    for at in np.argsort(alike[one, other], kind="stable"):
+        pair = [one[at], other[at]]
+        if (blocks[pair] < 0).all():
+            blocks[pair], block = block, block + 1
+    blocks[blocks < 0] = max(block - 1, 0)
+    return blocks

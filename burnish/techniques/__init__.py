@@ -13,6 +13,7 @@ from burnish.techniques.early_stopping import EarlyStopping as EarlyStopping
 from burnish.techniques.ema import EMA as EMA
 from burnish.techniques.group_norm import GroupNorm as GroupNorm
 from burnish.techniques.label_smoothing import LabelSmoothing as LabelSmoothing
+from burnish.techniques.learning_rate import LearningRate as LearningRate
 from burnish.techniques.mixup import Mixup as Mixup
 from burnish.techniques.notation import lookup
 from burnish.techniques.notation import parse as parse

@@ -12,7 +12,8 @@ __all__ = ["described"]
 def described(technique: type[Any]) -> dict[str, Any]:
     """`technique` as plain types.
 
-    Keys: `name, class` (how its effect is measured: `factor`, `readout`, `gate` or `post`), `source, summary, why,
+    Keys: `name, class` (how its effect is measured: `factor`, `readout`, `gate`, `post` or
+    `nuisance`), `source, summary, why,
     changes` (slots of the plan), `default` (its notation), `arguments` (name, default and meaning), `functions` (for
     one's own training loop), `levels, conflicts, modalities, tasks`.
     """

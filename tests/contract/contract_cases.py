@@ -30,6 +30,7 @@ CASES = {
     "GradientClip": Case("GradientClip(value=0.1)", neutral="GradientClip(value=0.0)"),
     "GroupNorm": Case("GroupNorm(groups=4)"),
     "LabelSmoothing": Case("LabelSmoothing(alpha=0.2)", neutral="LabelSmoothing(alpha=0.0)"),
+    "LearningRate": Case("LearningRate(factor=0.33)", neutral="LearningRate(factor=1.0)"),
     "Mixup": Case("Mixup(alpha=0.4)", neutral="Mixup(alpha=0.0)"),
     "SAM": Case("SAM(rho=0.05)", neutral="SAM(rho=0.0)"),
     "Schedule": Case("Schedule(shape='linear')", neutral="Schedule(shape='constant', warmup=0.0)"),

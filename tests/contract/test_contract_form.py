@@ -54,7 +54,7 @@ def test_levels_are_settings_and_the_first_is_the_default(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_declarations_are_complete(name):
     technique = CATALOGUE[name]
-    assert technique.kind in {"factor", "readout", "gate", "post"}
+    assert technique.kind in {"factor", "readout", "gate", "post", "nuisance"}
     assert set(technique.conflicts) <= set(CATALOGUE) - {name}
     assert set(technique.modalities) <= {"image", "text", "table", "series"}
     assert set(technique.tasks) <= {"classification", "regression"}

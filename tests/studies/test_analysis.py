@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from burnish.errors import UsageError
-from burnish.studies.analysis import PILOT_WEIGHT, features, fit
+from burnish.studies.analysis import PILOT_WEIGHT, fit
 from burnish.studies.design import pairs, screen_design
+from burnish.studies.levels import features
 
 
 def simulated(factors, seed, *, noise=1.0, split=0.5, runs=12):

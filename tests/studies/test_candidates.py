@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from burnish.studies.analysis import fit
-from burnish.studies.candidates import APART, PRUNE_BELOW, candidates, feasible_recipes, pruned, winner
-from burnish.studies.design import recipe_of, screen_design
+from burnish.studies.candidates import APART, PRUNE_BELOW, candidates, pruned, winner
+from burnish.studies.design import possible_recipes, recipe_of, screen_design
 
 
 def study(factors, seed, strength=1.0):
@@ -27,7 +27,7 @@ def test_candidates_differ_are_feasible_and_leave_the_baseline_out(factors, seed
 
     found = candidates(posterior, design.rows, z, feasible, count=count)
     recipes = [c.recipe for c in found]
-    assert len(set(recipes)) == len(recipes) == min(count, len(feasible_recipes(factors, feasible)))
+    assert len(set(recipes)) == len(recipes) == min(count, len(possible_recipes((2,) * factors, feasible)))
     assert all(any(recipe) and feasible(recipe) for recipe in recipes)
 
 

@@ -4,16 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from burnish.errors import UsageError
-from burnish.studies.design import (
-    alias_matrix,
-    fold_over,
-    pairs,
-    plackett_burman,
-    power,
-    screen_design,
-    signs,
-    smallest_detectable_effect,
-)
+from burnish.studies.design import fold_over, pairs, plackett_burman, screen_design, signs
+from burnish.studies.strength import alias_matrix, power, smallest_detectable_effect
 
 ALL_SIZES = st.integers(1, 11)
 
@@ -65,20 +57,8 @@ def test_no_technique_gives_no_runs_and_too_many_are_refused():
     assert screen_design(0).rows.shape == (0, 0)
     with pytest.raises(UsageError, match="0 to 11"):
         screen_design(12)
-    with pytest.raises(UsageError, match="12 or 24"):
-        screen_design(3, 16)
-
-
-def test_rows_that_cannot_be_run_lose_techniques_until_they_can():
-    def feasible(recipe):
-        return not (recipe[0] and recipe[1])
-
-    design = screen_design(4, 12, seed=1, feasible=feasible)
-    plain = screen_design(4, 12, seed=1)
-    assert all(feasible(recipe) for recipe in design.recipes())
-    assert (design.rows <= plain.rows).all()
-    untouched = [feasible(recipe) for recipe in plain.recipes()]
-    assert (design.rows[untouched] == plain.rows[untouched]).all()
+    with pytest.raises(UsageError, match="4 runs or more"):
+        screen_design(3, 3)
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=11))

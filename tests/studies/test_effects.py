@@ -7,8 +7,9 @@ from burnish.studies.analysis import fit
 from burnish.studies.contrasts import contrasts
 from burnish.studies.design import screen_design
 from burnish.studies.effects import BUNDLE, HELPS, HURTS, UNCLEAR, effects, word
+from burnish.studies.levels import Factor
 
-NAMES = ["A()", "B()", "C()"]
+FACTORS = [Factor(name=name, levels=(name,)) for name in ("A()", "B()", "C()")]
 
 
 def study(metric_name, level, slopes, seed=0):
@@ -23,7 +24,7 @@ def study(metric_name, level, slopes, seed=0):
 @pytest.mark.parametrize(("name", "level"), [("accuracy", 0.9), ("rmse", 2.0), ("r2", 0.5), ("ece", 0.1)])
 def test_signs_and_words_hold_for_every_direction_of_metric(name, level):
     chosen, _, _, _, posterior = study(name, level, [0.6, -0.6, 0.0])
-    helps, hurts, unclear = effects(posterior, NAMES, (True, False, True), metric=chosen, runs=16)
+    helps, hurts, unclear = effects(posterior, FACTORS, (True, False, True), metric=chosen, runs=16)
     assert helps.word == HELPS
     assert helps.at_recipe.low > 0
     assert hurts.word == HURTS
@@ -35,7 +36,7 @@ def test_signs_and_words_hold_for_every_direction_of_metric(name, level):
 def test_effect_in_units_is_the_difference_of_back_transformed_predictions():
     chosen, _, _, _, posterior = study("accuracy", 0.9, [0.4, 0.1, 0.2])
     recipe = (True, False, True)
-    found = effects(posterior, NAMES, recipe, metric=chosen, runs=16)
+    found = effects(posterior, FACTORS, recipe, metric=chosen, runs=16)
     for j, effect in enumerate(found):
         for at, estimate in ((recipe, effect.at_recipe), ((False,) * 3, effect.at_baseline)):
             off, on = ((*at[:j], state, *at[j + 1 :]) for state in (False, True))
@@ -48,16 +49,15 @@ def test_costs_flags_contrasts_and_json():
     chosen, design, z, pilot, posterior = study("accuracy", 0.9, [0.4, 0.1, 0.0])
     found = effects(
         posterior,
-        NAMES,
+        FACTORS,
         (True, True, False),
         metric=chosen,
         runs=16,
         confirmed=True,
         contrasts=contrasts(design.rows, z, pilot_z=pilot),
-        time_ratios=[1.5, None, 1.0],
-        flags={2: "collapses in 3 of 6 runs"},
+        flags={"C()": "collapses in 3 of 6 runs"},
     )
-    assert found[0].time_ratio == 1.5
+    assert found[0].contrast_se > 0
     assert found[0].contrast.low > 0
     assert found[0].q_value < 0.05
     assert "collapses in 3 of 6 runs" in found[2].flags

@@ -72,7 +72,7 @@ def test_another_catalogue_can_be_given():
 def test_descriptions_are_plain_and_their_notation_reads_back():
     for entry in catalogue():
         assert set(entry) >= {"name", "class", "source", "summary", "levels", "conflicts", "modalities", "tasks"}
-        assert entry["class"] in {"factor", "readout", "gate", "post"}
+        assert entry["class"] in {"factor", "readout", "gate", "post", "nuisance"}
         for text in (entry["default"], *entry["levels"]):
             assert type(parse(text)) is CATALOGUE[entry["name"]]
         assert parse(entry["levels"][0]) == parse(entry["default"])

@@ -77,6 +77,7 @@ def techniques(
 CLASSES = {
     "factor": "can enter the designed experiment, where it is on or off in each run",
     "readout": "measured with and without on every run, at no extra run",
+    "nuisance": "varied beside the others with --vary-lr, so that nothing depends on it",
 }
 
 

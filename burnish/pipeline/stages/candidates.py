@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from burnish.pipeline.factors import applied
+from burnish.pipeline.factors import techniques_of
 from burnish.pipeline.running import spec
-from burnish.pipeline.setup import plan_from_base
 from burnish.pipeline.stages.screen import screened
 from burnish.pipeline.work import Work
-from burnish.records import Run
-from burnish.studies.analysis import fit
+from burnish.pipeline.worth import worth_of
+from burnish.records import Run, from_json
 from burnish.studies.candidates import Candidate, candidates, winner
+from burnish.studies.levels import Factor, Recipe
 
 __all__ = ["rerun"]
 
@@ -23,11 +23,11 @@ def rerun(work: Work) -> dict[str, Any]:
     """Choose recipes from the screen, train them on fresh splits, and name the best or the baseline."""
     proposals = _proposals(work)
     start = work.stage("screen")["start"]
-    names = work.stage("screen")["factors"]
+    found = [from_json(Factor, factor) for factor in work.stage("screen")["factors"]]
     recipes: list[tuple[str, list[str]]] = [("baseline", [])]
     if start:
         recipes.append(("stable start", start))
-    recipes += [(c.why, start + [n for n, on in zip(names, c.recipe, strict=True) if on]) for c in proposals]
+    recipes += [(c.why, start + techniques_of(found, c.recipe)) for c in proposals]
     if len(recipes) == 1:
         return {"runs": [], "winner": [], "beaten": False, "report": {"candidates": []}}
     splits = range(FIRST_SPLIT, FIRST_SPLIT + work.budget.candidate_splits)
@@ -46,7 +46,8 @@ def rerun(work: Work) -> dict[str, Any]:
     ]
     runs = work.runner.run(specs)
     table = [runs[i : i + len(splits)] for i in range(0, len(runs), len(splits))]
-    responses = [[_response(work, run) for run in row] for row in table]
+    worth = worth_of(work)
+    responses = [[worth(run, _response(work, run)) for run in row] for row in table]
     best = winner(responses[1:], responses[0])
     chosen = [] if best is None else recipes[1 + best][1]
     rows = _rows(work, recipes, table, list(splits))
@@ -60,36 +61,19 @@ def rerun(work: Work) -> dict[str, Any]:
 
 
 def _proposals(work: Work) -> list[Candidate]:
-    stage = work.stage("screen")
-    if not stage["factors"]:
+    """Recipes that the model of the runs' worth recommends: their scores less their costs."""
+    if not work.stage("screen")["factors"]:
         return []
-    data = screened(work)
+    data, worth = screened(work), worth_of(work)
     if np.isfinite(data.z).sum() + len(data.pilot_z) < 3:
         return []
-    posterior = fit(data.recipes(), data.z, data.design.blocks, pilot_z=data.pilot_z, pilot_blocks=data.pilot_blocks)
-    plan = plan_from_base(work.plan, work.base, stage["start"])
+    z = np.array([worth(run, value) for run, value in zip(data.runs, data.z, strict=True)])
+    judged = [j for j, factor in enumerate(data.factors) if not factor.nuisance]
 
-    def feasible(recipe: tuple[bool, ...]) -> bool:
-        return applied(plan, [n for n, on in zip(data.names, recipe, strict=True) if on]) is not None
+    def possible(recipe: Recipe) -> bool:
+        return any(recipe[j] for j in judged) and data.feasible(recipe)
 
-    # Pairs decide: trying all 2^k recipes would build as many networks.
-    pairs_ok = _pairs(feasible, len(data.names))
-    return candidates(
-        posterior,
-        data.recipes(),
-        data.z,
-        lambda recipe: all(not (recipe[i] and recipe[j]) for i, j in pairs_ok),
-        count=work.budget.candidates,
-    )
-
-
-def _pairs(feasible: Any, k: int) -> list[tuple[int, int]]:
-    """Pairs of techniques that cannot stand together."""
-
-    def only(*on: int) -> tuple[bool, ...]:
-        return tuple(i in on for i in range(k))
-
-    return [(i, j) for i in range(k) for j in range(i + 1, k) if not feasible(only(i, j))]
+    return candidates(data.fitted(z, data.pilot_z), data.design.rows, z, possible, count=work.budget.candidates)
 
 
 def _response(work: Work, run: Run) -> float:

@@ -22,18 +22,18 @@ def gate(work: Work) -> dict[str, Any]:
     plan = plan_from_base(work.plan, work.base, [])
     tried = norms(plan, work.recipe.only)
     if not work.recipe.only:
-        tried.try_on(plan, GATE_ACTIVATION)
+        tried.try_on(plan, [GATE_ACTIVATION])
     seed = work.recipe.seed + FIRST_SPLIT
     runs = work.runner.run(
         [
             spec("gate", i, base=work.base, techniques=[text], split=FIRST_SPLIT, seed=seed, name=text)
-            for i, text in enumerate(tried.usable)
+            for i, text in enumerate(tried.techniques)
         ]
     )
     pilot_runs = work.runs("pilot")
     _check_pilot(work, pilot_runs, runs)
     baseline = pilot_runs[0]
-    rows = [_row(work, "as is", baseline)] + [_row(work, t, r) for t, r in zip(tried.usable, runs, strict=True)]
+    rows = [_row(work, "as is", baseline)] + [_row(work, t, r) for t, r in zip(tried.techniques, runs, strict=True)]
     norm = _best([r for r in runs if r.techniques and "Norm" in r.techniques[0]], work)
     start = _stable_start(work, runs) if _collapsed(work, baseline) else []
     note = f"the baseline collapses; the screen starts from {', '.join(start)}" if start else ""
@@ -47,7 +47,7 @@ def gate(work: Work) -> dict[str, Any]:
             "gate": {
                 "runs": rows,
                 "chosen": norm,
-                "note": note or _norm_note(norm, tried),
+                "note": note or _norm_note(norm, tried, mixed=work.recipe.levels == "mixed"),
                 "not_applicable": tried.not_tried,
             }
         },
@@ -104,6 +104,8 @@ def _stable_start(work: Work, runs: list[Run]) -> list[str]:
     return [best] if best else []
 
 
-def _norm_note(norm: str | None, tried: Factors) -> str:
+def _norm_note(norm: str | None, tried: Factors, *, mixed: bool) -> str:
+    if norm and mixed:
+        return "normalization enters the screen with all its levels"
     reasons = [f"{n['technique']}: {n['reason']}" for n in tried.not_tried]
     return f"{norm} enters the screen as the normalization" if norm else "; ".join(reasons)
