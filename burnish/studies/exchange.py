@@ -83,7 +83,7 @@ def _exchanged(scaled: Array, picked: Array) -> Array:
             others = np.delete(np.arange(len(picked)), t)
             inner = np.linalg.inv(np.eye(len(others)) + against[np.ix_(picked[others], others)])
             beside = against[:, others]
-            variance = own - np.einsum("ci,ij,cj->c", beside, inner, beside, optimize=True)
+            variance = own - ((beside @ inner) * beside).sum(1)
             best = int(variance.argmax())
             if variance[best] > variance[picked[t]] * (1 + 1e-6) + 1e-9:
                 picked[t], moved = best, True

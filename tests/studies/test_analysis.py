@@ -151,3 +151,57 @@ def test_aliases_name_what_the_runs_cannot_separate():
     grid = {"main": (1.0,), "pairs_to_main": (1.0,), "splits": (0.0,)}
     posterior = fit(np.tile(rows, (4, 1)), np.tile(z, 4), np.arange(16), **grid)
     assert (0, 1) in posterior.aliases(2)
+
+
+def test_a_three_level_factor_is_analysed_as_by_conditioning_on_its_dummies():
+    """The posterior of level differences from a prior on contrasts, against a Gaussian on the cells themselves."""
+    rng = np.random.default_rng(3)
+    levels = (3, 2)
+    rows = np.array([(a, b) for a in range(3) for b in range(2)] * 3)
+    z = np.array([0.0, 1.0, 1.5])[rows[:, 0]] + 0.3 * rows[:, 1] + 0.2 * rng.normal(size=18)
+    blocks = np.arange(18)
+    grid = {"main": (1.0,), "pairs_to_main": (0.1,), "splits": (0.0,)}
+    posterior = fit(rows, z, blocks, levels=levels, **grid)
+    # levels a of the first factor: prior covariance of its contrasts' sum is I - 1/3 times 3, and 2 - 1 of the other
+    first, second = 3 * (np.eye(3) - 1 / 3), 2 * (np.eye(2) - 1 / 2)
+    one, two = first[np.ix_(rows[:, 0], rows[:, 0])], second[np.ix_(rows[:, 1], rows[:, 1])]
+    cover = 1e6 + one + two + 0.1 * one * two + np.eye(18)
+    cells = np.array([(a, b) for a in range(3) for b in range(2)])
+    beside = 1e6 + first[np.ix_(cells[:, 0], rows[:, 0])] + second[np.ix_(cells[:, 1], rows[:, 1])]
+    beside = beside + 0.1 * first[np.ix_(cells[:, 0], rows[:, 0])] * second[np.ix_(cells[:, 1], rows[:, 1])]
+    mean = beside @ np.linalg.solve(cover, z)
+    assert posterior.predict(cells)[0] == pytest.approx(mean, abs=1e-4)
+    assert posterior.effect_at((0, 1), 0, level=2)[0] == pytest.approx(mean[5] - mean[1], abs=1e-4)
+    averaged = (mean[4] - mean[0] + mean[5] - mean[1]) / 2
+    assert posterior.effect_at((0, 0), 0, level=2, over=(1,))[0] == pytest.approx(averaged, abs=1e-4)
+
+
+def test_the_marginal_is_the_multivariate_t_of_scipy():
+    """Weights of the grid against densities of the data themselves, pilot variance and flat intercept included."""
+    design, z, pilot, _ = simulated(3, 4)
+    mains = (0.15, 2.5)
+    posterior = fit(design.rows, z, design.blocks, pilot_z=pilot, main=mains, pairs_to_main=(0.1,), splits=(0.3,))
+    k, columns = 3, features(np.vstack([design.rows, np.full((4, 3), -1)]))
+    split = np.r_[design.blocks, design.blocks.max() + 1 + np.arange(4)]
+    y, away = np.r_[z, pilot], np.eye(16)[1:] - 1 / 16  # contrasts free of the intercept
+    logs = []
+    for main in mains:
+        prior = np.diag(np.r_[0, np.full(k, main), np.full(3, main * 0.1)])
+        cover = columns @ prior @ columns.T + 0.3 * (split[:, None] == split) + np.eye(16)
+        shape = away @ cover @ away.T * pilot.var(ddof=1)
+        logs.append(stats.multivariate_t(np.zeros(15), shape, df=PILOT_WEIGHT).logpdf(away @ y))
+    weights = np.exp(np.array(logs) - max(logs))
+    assert posterior.weights == pytest.approx(weights / weights.sum(), abs=1e-6)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 40))
+def test_relabelling_levels_changes_no_prediction(seed):
+    rng = np.random.default_rng(seed)
+    rows, z = rng.integers(0, (3, 2, 3), size=(15, 3)), rng.normal(size=15)
+    swap = np.array([0, 2, 1])
+    other = rows.copy()
+    other[:, 0] = swap[rows[:, 0]]
+    one, two = (fit(r, z, np.zeros(15, int), levels=(3, 2, 3)) for r in (rows, other))
+    assert one.effect_at((0, 1, 2), 0, level=2) == pytest.approx(two.effect_at((0, 1, 2), 0, level=1), abs=1e-8)
+    assert one.predict([(1, 1, 0)])[0] == pytest.approx(two.predict([(2, 1, 0)])[0], abs=1e-8)
