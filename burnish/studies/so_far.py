@@ -60,6 +60,6 @@ def effects_so_far(
             on=int((column > 0).sum()),
             off=int((column < 0).sum()),
         )
-        for name, contrast, column in zip(names, contrasts(rows, z), rows.T, strict=True)
+        for name, (contrast,), column in zip(names, contrasts(rows, z), rows.T, strict=True)
     ]
     return sorted(found, key=lambda row: -np.inf if row.gain is None else row.gain, reverse=True)
