@@ -1,11 +1,11 @@
-"""Fine-tuning a small network with the large one it came from as its teacher.
+"""Training a small network with a large one, or several, as its teacher.
 
 Source: Hinton, Vinyals and Dean 2015, arXiv:1503.02531; values instead of classes: Saputra et al. 2019,
 arXiv:1908.00858.
 """
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from burnish.losses import distillation
 
-__all__ = ["distillation_loss", "distilled", "fidelity"]
+__all__ = ["averaged", "distillation_loss", "distilled", "fidelity"]
 
 KINDS = ("classification", "multilabel", "regression")
 Array = np.ndarray
@@ -52,9 +52,33 @@ def distillation_loss(
     return weight * taught + (1 - weight) * loss(student_outputs, targets)
 
 
+def averaged(outputs: Sequence[Tensor], *, kind: str = "classification", temperature: float = 1.0) -> Tensor:
+    """What several teachers say together, as the outputs of one.
+
+    Classes: the mean of their probabilities, softened by `temperature`, as logits that give it back at that
+    temperature. The mean of logits would be a geometric mean, which the least sure teacher rules. Labels:
+    same for each. Values: their mean.
+
+    Example:
+        >>> both = averaged([torch.tensor([[0.0, 0.0]]), torch.tensor([[0.0, 100.0]])])
+        >>> both.softmax(1)
+        tensor([[0.2500, 0.7500]])
+    """
+    if len(outputs) == 1:
+        return outputs[0]
+    stacked = torch.stack(list(outputs))
+    if kind == "regression":
+        return stacked.mean(0)
+    if kind == "multilabel":
+        yes, no = (nn.functional.logsigmoid(sign * stacked / temperature).logsumexp(0) for sign in (1, -1))
+        return temperature * (yes - no)
+    logs = (stacked / temperature).log_softmax(-1)
+    return temperature * (logs.logsumexp(0) - float(np.log(len(outputs))))
+
+
 def distilled(
     loss: LossFunction,
-    teacher: nn.Module,
+    teacher: nn.Module | Sequence[nn.Module],
     *,
     temperature: float = 4.0,
     weight: float = 0.9,
@@ -62,22 +86,26 @@ def distilled(
 ) -> Objective:
     """The objective `(outputs, targets, inputs) -> scalar` of training a student with `teacher`.
 
-    The teacher sees the student's own inputs, augmented and mixed as they are. It is copied, put in evaluation
-    mode and follows the inputs' device.
+    Teachers see the student's own inputs, augmented and mixed as they are. They are copied, put in evaluation
+    mode and follow the inputs' device. Of several, the probabilities are averaged.
 
     Raises:
-        ValueError: `weight` is not in [0, 1], `temperature` not positive, or the kind unknown.
+        ValueError: `weight` is not in [0, 1], `temperature` not positive, the kind unknown, or there is no teacher.
     """
     if not 0 <= weight <= 1 or temperature <= 0 or kind not in KINDS:
         raise ValueError(
             f"got weight={weight}, temperature={temperature}, kind={kind!r}; expected a weight in [0, 1], a positive "
             f"temperature, and one of {', '.join(KINDS)}"
         )
-    master = copy.deepcopy(teacher).eval().requires_grad_(False)
+    given = [teacher] if isinstance(teacher, nn.Module) else list(teacher)
+    if not given:
+        raise ValueError("got no teacher; expected one network or several")
+    masters = [copy.deepcopy(each).eval().requires_grad_(False) for each in given]
 
     def objective(outputs: Tensor, targets: Tensor, inputs: Tensor) -> Tensor:
         with torch.no_grad():
-            taught = master.to(inputs.device)(inputs)
+            said = [master.to(inputs.device)(inputs) for master in masters]
+            taught = averaged(said, kind=kind, temperature=temperature)
         return distillation_loss(outputs, taught, targets, loss, temperature=temperature, weight=weight, kind=kind)
 
     return objective

@@ -30,7 +30,7 @@ from burnish.pipeline.timing import steps_per_second
 from burnish.plan import Averaging, Plan
 from burnish.records import Run
 from burnish.training import Fitted, fit
-from burnish.training.loop import device_for
+from burnish.training.loop import Objective, device_for
 
 __all__ = ["SHADOW", "held", "keep", "train_plan", "train_run", "work"]
 
@@ -117,7 +117,9 @@ def train_run(plan: Plan, ledger: Ledger, payload: dict[str, Any], *, device: st
     return train_plan(plan_from_base(plan, payload["base"], payload["techniques"]), ledger, payload, device=device)
 
 
-def train_plan(plan: Plan, ledger: Ledger, payload: dict[str, Any], *, device: str) -> Run:
+def train_plan(
+    plan: Plan, ledger: Ledger, payload: dict[str, Any], *, device: str, objective: Objective | None = None
+) -> Run:
     """Train `plan`, keep its weights, and measure them again from disk.
 
     Args:
@@ -125,6 +127,7 @@ def train_plan(plan: Plan, ledger: Ledger, payload: dict[str, Any], *, device: s
         ledger: Where the run goes.
         payload: `id, stage, seed, split`, and optionally `name`, `keep` (the weights), `readouts`.
         device: Where to compute.
+        objective: Replaces the plan's loss, as a teacher does.
     """
     data = with_rows(plan.data.replicate(payload["split"]), payload.get("base", {}).get("rows", 1.0))
     checkpoint = ledger.path / "checkpoints" / f"{payload['id']}.pt"
@@ -136,6 +139,7 @@ def train_plan(plan: Plan, ledger: Ledger, payload: dict[str, Any], *, device: s
             data=data,
             device=device,
             shadow=shadow,
+            objective=objective,
             checkpoint=checkpoint,
             every=CHECKPOINT_SECONDS,
         )

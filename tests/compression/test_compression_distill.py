@@ -1,10 +1,14 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import softmax
+from scipy.stats import entropy
 from torch import nn
 
-from burnish.compression.distill import distillation_loss, distilled, fidelity
-from burnish.losses import Loss
+from burnish.compression.distill import averaged, distillation_loss, distilled, fidelity
+from burnish.losses import Loss, distillation
 
 
 def test_value_by_hand():
@@ -77,3 +81,38 @@ def test_fidelity_by_hand():
 def test_wrong_arguments(wrong):
     with pytest.raises(ValueError, match="expected"):
         distilled(Loss(), nn.Linear(2, 2), **wrong)
+
+
+def test_several_teachers_are_averaged_as_probabilities():
+    outputs = [torch.tensor([[4.0, 0.0, -1.0]]), torch.tensor([[0.0, 2.0, 1.0]]), torch.tensor([[0.5, 0.5, 0.0]])]
+    for temperature in (1.0, 4.0):
+        together = averaged(outputs, temperature=temperature)
+        mean = torch.stack([(each / temperature).softmax(1) for each in outputs]).mean(0)
+        torch.testing.assert_close((together / temperature).softmax(1), mean)
+    torch.testing.assert_close(averaged(outputs, kind="regression"), torch.stack(outputs).mean(0))
+    assert averaged(outputs[:1]) is outputs[0]
+
+
+def test_an_ensemble_teaches_its_mean():
+    torch.manual_seed(0)
+    teachers, inputs = [nn.Linear(4, 3) for _ in range(3)], torch.randn(8, 4)
+    student, targets = torch.randn(8, 3), torch.randint(0, 3, (8,))
+    with torch.no_grad():
+        mean = torch.stack([(teacher(inputs) / 2).softmax(1) for teacher in teachers]).mean(0)
+    given = distilled(Loss(), teachers, temperature=2.0, weight=1.0)(student, targets, inputs)
+    expected = [entropy(p, q) for p, q in zip(mean.numpy(), (student / 2).softmax(1).numpy(), strict=True)]
+    assert given.item() == pytest.approx(4 * np.mean(expected), rel=1e-5)
+    with pytest.raises(ValueError, match="no teacher"):
+        distilled(Loss(), [])
+
+
+@given(st.integers(2, 6), st.floats(0.5, 8), st.integers(0, 1000))
+@settings(max_examples=40, deadline=None)
+def test_divergence_is_scipys(classes, temperature, seed):
+    generator = np.random.default_rng(seed)
+    student, teacher = (3 * generator.standard_normal((5, classes)) for _ in range(2))
+    p, q = softmax(teacher / temperature, axis=1), softmax(student / temperature, axis=1)
+    found = distillation(torch.tensor(student), torch.tensor(teacher), temperature=temperature)
+    np.testing.assert_allclose(found.numpy(), temperature**2 * entropy(p, q, axis=1), rtol=1e-6, atol=1e-9)
+    plain = fidelity(student, teacher)["divergence"]
+    assert plain == pytest.approx(entropy(softmax(teacher, axis=1), softmax(student, axis=1), axis=1).mean())
