@@ -17,6 +17,7 @@ from burnish.cli.commands.job import init, run, study
 from burnish.cli.commands.look import diagnose, inspect, techniques
 from burnish.cli.commands.runs import compare, train
 from burnish.cli.commands.ship import bench, compress, export, predict
+from burnish.cli.commands.teach import distill
 from burnish.cli.output import warn
 from burnish.errors import BurnishError
 
@@ -36,7 +37,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     epilog=EPILOG,
 )
-for command in (run, init, inspect, diagnose, train, compare, study, compress):
+for command in (run, init, inspect, diagnose, train, compare, study, compress, distill):
     app.command()(command)
 for command in (export, predict, evaluate, bench, report, status, techniques):
     app.command()(command)

@@ -57,7 +57,7 @@ def averaged(outputs: Sequence[Tensor], *, kind: str = "classification", tempera
 
     Classes: the mean of their probabilities, softened by `temperature`, as logits that give it back at that
     temperature. The mean of logits would be a geometric mean, which the least sure teacher rules. Labels:
-    same for each. Values: their mean.
+    the same for each. Values: their mean.
 
     Example:
         >>> both = averaged([torch.tensor([[0.0, 0.0]]), torch.tensor([[0.0, 100.0]])])

@@ -3,7 +3,7 @@
 import hashlib
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -202,7 +202,7 @@ def _compared(
     """The teacher's gain over seeds, with the variance over validation examples beside theirs: the split is fixed."""
     both = [(c, s) for c, s in zip(control, students, strict=True) if c.status == s.status == "done"]
     places = [tuple(decoded(plan.data, ledger.run_directory(run.id)) for run in pair) for pair in both]
-    return compare_runs(
+    found = compare_runs(
         control,
         students,
         names=("without teacher", "with teacher"),
@@ -210,6 +210,10 @@ def _compared(
         n_validation=0,
         example_se=examples_se(plan.data, [(before, after) for before, after in places]),
     )
+    of_seeds = {
+        name: replace(getattr(found, name), of="seeds") for name in ("before_score", "after_score", "difference")
+    }
+    return replace(found, **of_seeds)
 
 
 def _fidelity(ledger: Ledger, run: Run, said: np.ndarray, kind: str) -> dict[str, float]:

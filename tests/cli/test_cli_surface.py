@@ -21,6 +21,7 @@ SURFACE = {
     "compare": f"{SHARED} --out",
     "compress": f"{VIEW} --budget --max-drop --require",
     "diagnose": f"{SHARED} --out --quick",
+    "distill": f"{VIEW} --members --narrow --seeds --student --temperature --weight",
     "evaluate": f"{VIEW} --metric --split",
     "export": VIEW,
     "init": f"{VIEW} --force",

@@ -91,6 +91,8 @@ def test_several_teachers_are_averaged_as_probabilities():
         torch.testing.assert_close((together / temperature).softmax(1), mean)
     torch.testing.assert_close(averaged(outputs, kind="regression"), torch.stack(outputs).mean(0))
     assert averaged(outputs[:1]) is outputs[0]
+    labels = (averaged(outputs, kind="multilabel", temperature=2.0) / 2).sigmoid()
+    torch.testing.assert_close(labels, torch.stack([(each / 2).sigmoid() for each in outputs]).mean(0))
 
 
 def test_an_ensemble_teaches_its_mean():

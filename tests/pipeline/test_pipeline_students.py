@@ -34,7 +34,7 @@ def test_both_arms_are_the_same_students_in_pairs(found, teacher):
     root, result = found
     assert [(r.seed, r.split) for r in result.control] == [(r.seed, r.split) for r in result.students]
     assert {r.split for r in result.control} == {0}
-    assert result.comparison.difference.n == 3
+    assert (result.comparison.difference.n, result.comparison.difference.of) == (3, "seeds")
     assert result.comparison.difference.low < result.comparison.difference.value < result.comparison.difference.high
     gains = [after.score - before.score for before, after in zip(result.control, result.students, strict=True)]
     assert result.comparison.difference.value == pytest.approx(np.mean(gains))
