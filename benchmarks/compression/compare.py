@@ -1,0 +1,175 @@
+"""The same trained networks through every tool: accuracy on test, latency and bytes, side by side; resumable.
+
+    python benchmarks/compression/compare.py --out runs/compression [--only "digits CNN"] [--seeds 3]
+
+For each network and seed: PyTorch eager, ONNX Runtime float, ONNX Runtime's own quantization, NNCF's quantization,
+torch-pruning by its tutorial at 50 % with as much fine-tuning as Burnish's, and what `bu.compress(max_drop=0.01)`
+chooses on validation. All latencies of a network are measured in one process, call by call in turns, with one thread.
+Data are found through BURNISH_DATA (default ../shared/data). Needs the extra package `nncf`. Writes results.json beside
+this file.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from cases import CASES, Case
+from peers import named_failure, nncf_ptq, onnx_runtime_ptq, torch_pruning
+from torch import nn
+
+import burnish as bu
+from burnish.evaluation.paired import paired_examples
+from burnish.exporting.latency import quantile
+from burnish.exporting.onnx import export_onnx
+from burnish.exporting.runtime import run as run_onnx
+from burnish.exporting.runtime import session
+from burnish.records import dumps, to_json
+
+HERE = Path(__file__).parent
+SECONDS = 4.0
+REFERENCE = "ONNX Runtime float"
+EAGER = "PyTorch eager"
+
+
+def compared(case: Case, seed: int, root: Path) -> dict[str, Any]:
+    """One network, trained with `seed`, through all tools."""
+    start = time.monotonic()
+    plan = case.plan(root)
+    folder = root / case.name.replace(" ", "-") / f"seed-{seed}"
+    folder.mkdir(parents=True, exist_ok=True)
+    runs = bu.train(plan, seeds=[seed], out=folder / "train")
+    model, plan = runs.model(0), _on_split(plan, seed)
+    files, failures = {REFERENCE: folder / "float.onnx"}, {}
+    example = torch.from_numpy(plan.data.preparation.network_input(plan.data.train.take(np.arange(2)).inputs))
+    export_onnx(model, example, files[REFERENCE])
+    for name, tool in (("ONNX Runtime PTQ", onnx_runtime_ptq), ("NNCF PTQ", nncf_ptq)):
+        target = folder / f"{name.replace(' ', '-')}.onnx"
+        with named_failure(name, failures):
+            tool(plan, files[REFERENCE], target)
+            files[name] = target
+    with named_failure("torch-pruning 50%", failures):
+        target = folder / "torch-pruning.onnx"
+        torch_pruning(plan, model, target, epochs=max(2, plan.epochs // 2))
+        files["torch-pruning 50%"] = target
+    small = bu.compress(runs, max_drop=0.01, out=folder / "burnish")
+    files["Burnish"] = Path(small["path"])
+    rows = _measured(plan, model, files)
+    return to_json(
+        {
+            "case": case.name,
+            "seed": seed,
+            "rows": rows,
+            "failures": failures,
+            "chosen": small["chosen"],
+            "minutes": (time.monotonic() - start) / 60,
+        }
+    )
+
+
+def _on_split(plan: bu.Plan, seed: int) -> bu.Plan:
+    from dataclasses import replace
+
+    return replace(plan, data=plan.data.replicate(seed))
+
+
+def _measured(plan: bu.Plan, model: nn.Module, files: dict[str, Path]) -> list[dict[str, Any]]:
+    """Test accuracy with the paired difference to the float file, bytes, and latency in turns."""
+    test = plan.data.open_test("side-by-side comparison of compression tools")
+    inputs, task = plan.data.preparation.network_input(test.inputs), plan.data.task
+    predictions = {name: task.decode(run_onnx(path, inputs)) for name, path in files.items()}
+    times = {batch: _times(model, files, inputs, batch) for batch in (1, 32)}
+    state = sum(p.numel() * p.element_size() for p in (*model.parameters(), *model.buffers()))
+    rows = []
+    for name in (EAGER, *files):
+        found = predictions[REFERENCE if name == EAGER else name]
+        rows.append(
+            {
+                "tool": name,
+                "score": task.primary(found, test.targets),
+                "gain": paired_examples(task.primary, predictions[REFERENCE], found, test.targets),
+                "bytes": state if name == EAGER else files[name].stat().st_size,
+                "latency_ms": {str(b): quantile(np.array(t[name]), 0.5) for b, t in times.items()},
+                "times_faster_than_eager": {str(b): _ratio(t[EAGER], t[name]) for b, t in times.items()},
+            }
+        )
+    return rows
+
+
+def _times(model: nn.Module, files: dict[str, Path], inputs: np.ndarray, batch: int) -> dict[str, list[float]]:
+    """Milliseconds of each call, by tool; in every round each is called once, in random order."""
+    torch.set_num_threads(1)
+    feed = np.ascontiguousarray(inputs[np.arange(batch) % len(inputs)])
+    calls: dict[str, Callable[[], Any]] = {EAGER: _eager(model, torch.from_numpy(feed))}
+    for name, path in files.items():
+        calls[name] = _deployed(path, feed)
+    for call in calls.values():
+        for _ in range(20):
+            call()
+    order, names = np.random.default_rng(0), list(calls)
+    times: dict[str, list[float]] = {name: [] for name in names}
+    start = time.perf_counter()
+    while len(times[EAGER]) < 30 or (time.perf_counter() - start < SECONDS and len(times[EAGER]) < 1000):
+        for i in order.permutation(len(names)):
+            before = time.perf_counter_ns()
+            calls[names[i]]()
+            times[names[i]].append((time.perf_counter_ns() - before) / 1e6)
+    return times
+
+
+def _ratio(before: list[float], after: list[float]) -> Any:
+    return quantile(np.array(before) / np.array(after), 0.5, unit="ratio")
+
+
+def _deployed(path: Path, feed: np.ndarray) -> Callable[[], Any]:
+    opened = session(path, threads=1)
+    feeds = {opened.get_inputs()[0].name: feed}
+    return lambda: opened.run(None, feeds)
+
+
+def _eager(model: nn.Module, inputs: torch.Tensor) -> Callable[[], Any]:
+    def call() -> torch.Tensor:
+        with torch.inference_mode():
+            return model(inputs)
+
+    return call
+
+
+def _print(found: dict[str, Any]) -> None:
+    print(f"\n{found['case']}, seed {found['seed']} ({found['minutes']:.1f} min); Burnish chose {found['chosen']}")
+    for row in found["rows"]:
+        gain, speed = row["gain"], row["times_faster_than_eager"]
+        print(
+            f"  {row['tool']:20} {row['score']:.4f} ({100 * gain['value']:+.2f} points [{100 * gain['low']:+.2f}, "
+            f"{100 * gain['high']:+.2f}])  {row['bytes']:>9,} bytes  {row['latency_ms']['1']['value']:.4f} ms  "
+            f"x{speed['1']['value']:.1f} faster at batch 1, x{speed['32']['value']:.1f} at 32"
+        )
+    for name, reason in found["failures"].items():
+        print(f"  {name:20} failed: {reason}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("runs/compression"))
+    parser.add_argument("--only", default="")
+    parser.add_argument("--seeds", type=int, default=1)
+    asked = parser.parse_args()
+    file = HERE / "results.json"
+    known = json.loads(file.read_text()) if file.exists() else []
+    done = {(row["case"], row["seed"]): row for row in known}
+    for case in CASES.values():
+        for seed in range(asked.seeds):
+            if asked.only and case.name not in asked.only.split(","):
+                continue
+            if (case.name, seed) not in done:
+                done[case.name, seed] = compared(case, seed, asked.out)
+                file.write_text(dumps([done[key] for key in sorted(done)]))
+            _print(done[case.name, seed])
+
+
+if __name__ == "__main__":
+    main()
