@@ -129,7 +129,7 @@ def distinct(shapes: Sequence[Shape]) -> list[Shape]:
     return list(first.values())
 
 
-def trials(shapes: Sequence[Shape], criteria: Sequence[str] = ("l2",)) -> list[Trial]:
+def trials(shapes: Sequence[Shape], criteria: Sequence[str] = ("l2", "taylor")) -> list[Trial]:
     """What to train so that each of `shapes` has its best chance, most promising first.
 
     Every shape is pruned by the first criterion; uniform ones by the others too, and trained from scratch: the same

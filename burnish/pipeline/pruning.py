@@ -1,6 +1,7 @@
 """One run of a smaller network: cut the winner, train what is left with the winner as teacher, measure it from disk."""
 
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,12 @@ from burnish.plan import Plan, Schedule
 from burnish.records import Run
 from burnish.training import Fitted, fit
 from burnish.training.averaging import reestimate_batch_norm
+from burnish.training.feed import batches
 from burnish.training.loop import device_for
 
 __all__ = ["nothing_fitted", "pruned_run", "trained_network"]
+
+GRADIENT_BATCHES = 8
 
 
 def pruned_run(plan: Plan, ledger: Ledger, payload: dict[str, Any], *, device: str) -> Run:
@@ -50,6 +54,7 @@ def _pruned(plan: Plan, ledger: Ledger, payload: dict[str, Any], directory: Path
             payload["ratio"],
             criterion=payload["criterion"],
             ratios=payload["scope"],
+            **_evidence(plan, payload),
         )
         start = pruned.model if payload["kind"] == "prune" else _fresh(plan, pruned, payload["seed"])
     except NotApplicable as reason:
@@ -72,6 +77,15 @@ def _pruned(plan: Plan, ledger: Ledger, payload: dict[str, Any], directory: Path
     if fitted.status == "done":
         run = measured(run, shorter, plan.data, load_weights(fresh, saved), fitted, directory, device)
     return run
+
+
+def _evidence(plan: Plan, payload: dict[str, Any]) -> dict[str, Any]:
+    """Training batches and the loss on them, as they are without augmentation, for criteria that need gradients."""
+    if payload["criterion"] != "taylor":
+        return {}
+    clean = replace(plan, batch=())
+    found = batches(clean, plan.data, seed=payload["seed"], epoch=0, device=torch.device("cpu"))
+    return {"batches": list(islice(found, GRADIENT_BATCHES)), "loss": plan.loss}
 
 
 def _fresh(plan: Plan, pruned: Pruned, seed: int) -> nn.Module:
