@@ -103,7 +103,10 @@ def subjects(model: nn.Module, inputs: Inputs, *, keep: tuple[str, ...] = ()) ->
 
 def _workable(model: nn.Module) -> nn.Module:
     """A copy the tracer can see through: it follows gradients, so frozen layers would go unnoticed."""
-    copied = copy.deepcopy(model).cpu().eval()
+    try:
+        copied = copy.deepcopy(model).cpu().eval()
+    except Exception as error:  # layers may hold whatever cannot be copied
+        raise NotApplicable(f"the network cannot be copied: {str(error).splitlines()[0]}") from error
     for parameter in copied.parameters():
         if parameter.is_floating_point():
             parameter.requires_grad_(True)
