@@ -25,7 +25,10 @@ _HOMES = {
     "export": "burnish.pipeline.commands",
     "inspect": "burnish.pipeline.api",
     "load": "burnish.data",
+    "Gradual": "burnish.compression.gradual",
     "prune": "burnish.compression.prune",
+    "pruned_in_steps": "burnish.compression.prune",
+    "sparsify": "burnish.compression.sparsity",
     "report": "burnish.pipeline.commands",
     "run": "burnish.pipeline.main_job",
     "study": "burnish.pipeline.commands",
@@ -34,6 +37,7 @@ _HOMES = {
 
 __all__ = [
     "Data",
+    "Gradual",
     "Plan",
     "Recipe",
     "__version__",
@@ -47,8 +51,10 @@ __all__ = [
     "inspect",
     "load",
     "prune",
+    "pruned_in_steps",
     "report",
     "run",
+    "sparsify",
     "study",
     "train",
 ]

@@ -25,7 +25,7 @@ from burnish.compression.rebuild import pruning_history
 from burnish.compression.subject import Subject, subjects
 from burnish.errors import NotApplicable, UsageError
 
-__all__ = ["Pruned", "prune", "pruned_in_steps"]
+__all__ = ["Cut", "Pruned", "find_cut", "prune", "pruned_in_steps", "result_of"]
 
 ROWS = 16
 
@@ -113,11 +113,47 @@ def prune(
         >>> smaller.model[0].out_features, smaller.model[2].in_features, smaller.verified
         (16, 16, True)
     """
+    options = {"criterion": criterion, "ratios": ratios, "round_to": round_to, "batches": batches, "loss": loss}
+    return result_of(model, find_cut(model, inputs, ratio, score=score, keep=keep, seed=seed, **options))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Cut:
+    """A cut that has been proved.
+
+    Attributes:
+        subject: The network and its groups.
+        removed: Channels to remove by group, the least important first.
+        trial: The cut network and its comparison.
+        excluded: `layer, reason` of each group that is left whole.
+    """
+
+    subject: Subject
+    removed: dict[str, list[int]]
+    trial: Trial
+    excluded: list[dict[str, str]]
+
+
+def find_cut(
+    model: nn.Module,
+    inputs: Inputs,
+    ratio: float,
+    *,
+    criterion: str = "l2",
+    ratios: str | Mapping[str, float] = "uniform",
+    round_to: int = 8,
+    batches: Batches | None = None,
+    loss: LossFunction | None = None,
+    score: Callable[[nn.Module], float] | None = None,
+    keep: tuple[str, ...] = (),
+    seed: int = 0,
+) -> Cut:
+    """Which channels `prune` removes with the same arguments, with the proof that they can be."""
     _check(ratio, criterion, ratios, round_to)
     rows = _rows(inputs)
     if batches is not None:
         batches = tuple(batches)
-    best: tuple[Subject, dict[str, list[int]], Trial, list[dict[str, str]]] | None = None
+    best: Cut | None = None
     reasons: list[dict[str, str]] = []
     for subject in subjects(model, rows, keep=keep):
         free = [group for group in subject.groups if not group.blocked]
@@ -127,14 +163,15 @@ def prune(
         trial, removed, failed = _verified(subject, removed)
         blocked = [{"layer": group.root, "reason": group.blocked} for group in subject.groups if group.blocked]
         excluded = [*subject.refused, *blocked, *whole, *failed]
-        if trial.model is not None and (best is None or _count(trial.model) < _count(best[2].model)):  # type: ignore[arg-type]
-            best = subject, removed, trial, excluded
+        if trial.model is not None and (best is None or _count(trial.model) < _count(best.trial.model)):
+            ranked = {root: sorted(gone, key=lambda i, s=scores[root]: float(s[i])) for root, gone in removed.items()}  # type: ignore[misc]
+            best = Cut(subject=subject, removed=ranked, trial=trial, excluded=excluded)
         reasons = excluded
         if not failed:
             break
     if best is None:
         raise NotApplicable(f"no channels can be removed: {_listed(reasons)}")
-    return _result(model, *best)
+    return best
 
 
 def pruned_in_steps(
@@ -239,17 +276,17 @@ def _verified(
     return proved(subject.proof, subject.groups, kept), kept, failed
 
 
-def _result(
-    model: nn.Module, subject: Subject, removed: dict[str, list[int]], trial: Trial, excluded: list[dict[str, str]]
-) -> Pruned:
-    assert trial.model is not None
-    smaller = trial.model
+def result_of(model: nn.Module, found: Cut) -> Pruned:
+    """What `prune` returns for a cut of `model`."""
+    subject, trial, smaller = found.subject, found.trial, found.trial.model
+    assert smaller is not None
+    removed = {root: sorted(gone) for root, gone in found.removed.items()}
     history = pruning_history(subject.source, smaller, removed)
     return Pruned(
         model=_like(smaller, model),
         history=history,
         cut=tuple(subject.line(root, len(gone)) for root, gone in removed.items()),
-        excluded=tuple(excluded),
+        excluded=tuple(found.excluded),
         parameters_before=_count(model),
         parameters_after=_count(smaller),
         proof=trial.how,
@@ -282,7 +319,8 @@ def _joined(done: list[Pruned]) -> tuple[dict[str, Any], ...]:
     return tuple(lines.values())
 
 
-def _count(model: nn.Module) -> int:
+def _count(model: nn.Module | None) -> int:
+    assert model is not None
     return sum(parameter.numel() for parameter in model.parameters())
 
 

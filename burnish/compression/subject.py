@@ -16,7 +16,7 @@ from burnish.compression.marks import marked_groups
 from burnish.compression.proof import Proof, compared, prepared, proved
 from burnish.errors import NotApplicable
 
-__all__ = ["Subject", "subjects"]
+__all__ = ["Subject", "subjects", "workable"]
 
 TRACED = 2
 
@@ -68,7 +68,7 @@ def subjects(model: nn.Module, inputs: Inputs, *, keep: tuple[str, ...] = ()) ->
     Raises:
         NotApplicable: it cannot be pruned at all.
     """
-    source = _workable(model)
+    source = workable(model)
     proof = prepared(source, inputs)
     gate = proved(proof, (), {})
     if gate.model is None:
@@ -101,7 +101,7 @@ def subjects(model: nn.Module, inputs: Inputs, *, keep: tuple[str, ...] = ()) ->
         )
 
 
-def _workable(model: nn.Module) -> nn.Module:
+def workable(model: nn.Module) -> nn.Module:
     """A copy the tracer can see through: it follows gradients, so frozen layers would go unnoticed."""
     try:
         copied = copy.deepcopy(model).cpu().eval()

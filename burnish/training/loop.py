@@ -101,6 +101,7 @@ def fit(
     objective: Objective | None = None,
     checkpoint: Path | None = None,
     every: float = 0.0,
+    on_step: Callable[[nn.Module], None] | None = None,
     on_epoch: Callable[[dict[str, Any]], None] | None = None,
 ) -> Fitted:
     """Train `plan` once.
@@ -115,6 +116,7 @@ def fit(
         objective: Replaces the plan's loss; sees the inputs too, as distillation needs.
         checkpoint: File to go on from, and to write after an epoch.
         every: Seconds of work worth a checkpoint; a training that takes less never writes one.
+        on_step: Called with the network after each step of the optimizer; it may change weights.
         on_epoch: Called with each new line of the curves.
 
     Example:
@@ -138,7 +140,7 @@ def fit(
     while progress.epoch < plan.epochs and progress.status == "done" and not _stopped(plan, progress):
         seed_everything(seed, "epoch", progress.epoch)
         start = time.perf_counter()
-        train_loss = _epoch(plan, data, network, optimizer, average, step_loss, seed, progress.epoch, place)
+        train_loss = _epoch(plan, data, network, optimizer, average, step_loss, seed, progress.epoch, place, on_step)
         progress.seconds += time.perf_counter() - start
         progress.examples += len(data.train)
         _note(plan, data, network, average, train_loss, progress)
@@ -161,6 +163,7 @@ def _epoch(
     seed: int,
     epoch: int,
     place: torch.device,
+    on_step: Callable[[nn.Module], None] | None = None,
 ) -> float:
     """One pass over the training rows; the mean loss of its steps."""
     network.train()
@@ -180,6 +183,8 @@ def _epoch(
         if not np.isfinite(loss):
             return loss
         total += loss
+        if on_step:
+            on_step(network)
         if average:
             average.update(network)
     return total / steps
