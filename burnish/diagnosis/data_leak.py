@@ -14,7 +14,7 @@ from burnish.records import Finding
 __all__ = ["check", "feature_power", "token_power"]
 
 Array = np.ndarray
-ROWS, LEAST_ROWS, BINS = 5000, 100, 16
+ROWS, LEAST_ROWS, BINS, LEAST_IN_BIN, AROUND = 5000, 100, 64, 4, 4
 SHOWN = 10
 RULE = Rule(
     id="D1",
@@ -55,8 +55,8 @@ def check(subject: Subject) -> Finding:
 def feature_power(subject: Subject, train: Any, validation: Any) -> Array:
     """For each feature the share of the error of knowing nothing that it takes off by itself on validation rows.
 
-    A feature is cut into 16 bins of equally many rows (fewer where values repeat); every bin answers with its most
-    frequent class, or its mean.
+    A feature of few values answers for each with the most frequent class, or the mean, of its training rows; one of
+    many values is cut into bins first, or, for values to predict, asks the eight rows around.
     """
     seen, asked = (_values(subject.data, part.inputs) for part in (train, validation))
     table = subject.data.task.encode(train.targets), subject.data.task.encode(validation.targets)
@@ -79,12 +79,13 @@ def _values(data: Data, stored: Array) -> Array:
 
 
 def _power(subject: Subject, seen: Array, asked: Array, targets: Array, wanted: Array) -> float:
-    levels = np.unique(seen)
+    levels, many = np.unique(seen), min(BINS, len(seen) // LEAST_IN_BIN)
     if len(levels) < 2:
         return 0.0
-    if len(levels) > BINS * 4:
-        finite = seen[np.isfinite(seen)]
-        levels = np.unique(np.quantile(finite, np.linspace(0, 1, BINS + 1)[:-1]))
+    if len(levels) > many:
+        if not subject.is_classification:
+            return _power_of_neighbours(seen, asked, targets, wanted)
+        levels = np.unique(np.quantile(seen[np.isfinite(seen)], np.linspace(0, 1, many + 1)[:-1]))
     bins, places = (np.searchsorted(levels, part, side="right") for part in (seen, asked))
     if subject.is_classification:
         counts = np.zeros((len(levels) + 1, subject.data.task.outputs))
@@ -92,14 +93,28 @@ def _power(subject: Subject, seen: Array, asked: Array, targets: Array, wanted: 
         often = counts.sum(0).argmax()
         counts[:, often] += 0.5  # an empty bin answers with the most frequent class
         wrong, nothing = (counts.argmax(1)[places] != wanted).mean(), (wanted != often).mean()
-    else:
-        targets, wanted = targets.reshape(len(targets), -1), wanted.reshape(len(wanted), -1)
-        sizes = np.bincount(bins, minlength=len(levels) + 1)
-        sums = np.zeros((len(levels) + 1, targets.shape[1]))
-        np.add.at(sums, bins, targets)
-        means = np.where(sizes[:, None] > 0, sums / np.maximum(sizes, 1)[:, None], targets.mean(0))
-        wrong = np.sqrt(np.square(means[places] - wanted).mean())
-        nothing = np.sqrt(np.square(targets.mean(0) - wanted).mean())
+        return float(1 - wrong / nothing) if nothing > 0 else 0.0
+    targets, wanted = targets.reshape(len(targets), -1), wanted.reshape(len(wanted), -1)
+    sizes = np.bincount(bins, minlength=len(levels) + 1)
+    sums = np.zeros((len(levels) + 1, targets.shape[1]))
+    np.add.at(sums, bins, targets)
+    means = np.where(sizes[:, None] > 0, sums / np.maximum(sizes, 1)[:, None], targets.mean(0))
+    return _explained(means[places], wanted, targets)
+
+
+def _power_of_neighbours(seen: Array, asked: Array, targets: Array, wanted: Array) -> float:
+    """The mean of the eight training rows around each value."""
+    targets, wanted = targets.reshape(len(targets), -1), wanted.reshape(len(wanted), -1)
+    order = np.argsort(seen, kind="stable")
+    sums = np.concatenate([np.zeros((1, targets.shape[1])), np.cumsum(targets[order], axis=0, dtype=np.float64)])
+    place = np.searchsorted(seen[order], asked)
+    low, high = np.clip(place - AROUND, 0, len(seen)), np.clip(place + AROUND, 0, len(seen))
+    return _explained((sums[high] - sums[low]) / np.maximum(high - low, 1)[:, None], wanted, targets)
+
+
+def _explained(answers: Array, wanted: Array, targets: Array) -> float:
+    """Share of the root mean square error of the mean that the answers take off."""
+    wrong, nothing = (np.sqrt(np.square(part - wanted).mean()) for part in (answers, targets.mean(0)))
     return float(1 - wrong / nothing) if nothing > 0 else 0.0
 
 

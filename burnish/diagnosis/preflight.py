@@ -35,9 +35,9 @@ FORWARD = Rule(id="P2", title="forward pass fails or has the wrong width", sourc
 FINITE = Rule(id="P3", title="numbers not finite before any training", source=SOURCE)
 GRADIENT = Rule(
     id="P4",
-    title="parameters without a gradient",
+    title="parameters that are not trained",
     source=SOURCE,
-    remedies=("look for layers that are created but not used, and for detach() or no_grad() in forward",),
+    remedies=("look for requires_grad=False, for detach() or no_grad() in forward, and for layers that are not used",),
     chance=0.7,
 )
 MODES = Rule(
@@ -181,12 +181,30 @@ def _check_gradients(model: nn.Module, inputs: Tensor, targets: Tensor, plan: Pl
             f"the gradient of {endless[0]} is not finite at the first step: look for a root or a norm of 0, or a "
             "division by zero in the network or the loss"
         )
+    frozen = _frozen(model, plan)
+    total = len(wanted) + len(frozen)
     said = f"{len(without)} of {len(wanted)} trainable parameters get no gradient"
-    if without:
-        lost = (len(without) / len(wanted), "of the parameters, which learn nothing")
-        evidence = f"{said}: {', '.join(without[:4])}."
-        return GRADIENT.fires(len(without), 0.0, evidence, lost=lost, parameters=without)
+    said += f", {len(frozen)} are frozen at their random start" if frozen else ""
+    if without or frozen:
+        lost = ((len(without) + len(frozen)) / total, "of the parameters, which learn nothing")
+        evidence = f"{said}: {', '.join([*without, *frozen][:4])}."
+        return GRADIENT.fires(len(without) + len(frozen), 0.0, evidence, lost=lost, parameters=without, frozen=frozen)
     return GRADIENT.clear(0, 0.0, said + ".")
+
+
+def _frozen(model: nn.Module, plan: Plan) -> list[str]:
+    """Parameters of layers that nobody said to freeze, in a network whose weights are random.
+
+    A parameter of the network itself, such as a fixed table of positions, may well be meant to stay.
+    """
+    if plan.source.trained:
+        return []
+    layers = {name for name, module in model.named_modules() if type(module).__module__.startswith("torch.nn")}
+    return [
+        name
+        for name, parameter in model.named_parameters()
+        if not parameter.requires_grad and not name.startswith(plan.freeze) and name.rpartition(".")[0] in layers
+    ]
 
 
 def _backward(model: nn.Module, inputs: Tensor, targets: Tensor, plan: Plan) -> None:

@@ -17,8 +17,8 @@ from burnish.training.optimizers import build_optimizer
 
 __all__ = ["RateTest", "best_rate", "rate_test", "rates_and_scores", "test_price"]
 
-FACTORS = (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
-STEPS, COUNTED = 80, 20  # steps at each rate; the last of them are averaged
+FACTORS = (0.1, 1.0, 10.0, 100.0, 1000.0)
+MOST_STEPS, LEAST_STEPS = 80, 40  # at each rate, of which the last quarter is averaged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +77,17 @@ def test_price(subject: Subject) -> float:
     """What `rate_test` costs, in trainings of the baseline; nothing where rates were tuned or it is done."""
     if subject.plan is None or subject.tuned or "rate_test" in subject.cache:
         return 0.0
-    steps = steps_per_epoch(len(subject.data.train_rows), subject.plan.batch_size) * subject.plan.epochs
-    return STEPS * len(FACTORS) / steps
+    steps = _all_steps(subject.plan, len(subject.data.train_rows))
+    return _steps(steps) * len(FACTORS) / steps
+
+
+def _all_steps(plan: Plan, rows: int) -> int:
+    return steps_per_epoch(rows, plan.batch_size) * plan.epochs
+
+
+def _steps(of_a_training: int) -> int:
+    """Steps at each rate: no more than a training has, but enough to see something."""
+    return int(np.clip(of_a_training, LEAST_STEPS, MOST_STEPS))
 
 
 def rate_test(subject: Subject) -> RateTest | None:
@@ -98,16 +107,16 @@ def rate_test(subject: Subject) -> RateTest | None:
 
 def _loss_at(plan: Plan, rate: float, device: str) -> float:
     """Mean loss of the last steps at `rate`."""
-    place, losses = device_for(device), []
+    place, losses, steps = device_for(device), [], _steps(_all_steps(plan, len(plan.data.train_rows)))
     with seeded():
         network = plan.build(0).to(place).train()
         optimizer = build_optimizer(replace(plan.optimizer, lr=rate), network, plan.freeze)
         epochs = (batches(plan, plan.data, seed=0, epoch=e, device=place) for e in itertools.count())
-        for x, y in itertools.islice(itertools.chain.from_iterable(epochs), STEPS):
+        for x, y in itertools.islice(itertools.chain.from_iterable(epochs), steps):
             losses.append(_step(plan, network, optimizer, x, y))
             if not math.isfinite(losses[-1]):
                 return math.inf
-    return float(np.mean(losses[-COUNTED:]))
+    return float(np.mean(losses[-steps // 4 :]))
 
 
 def _step(

@@ -59,10 +59,10 @@ def check_quick(subject: Subject) -> Finding:
 
 def _judged(subject: Subject, test: Any) -> Finding:
     """Losses of the short test: at a lower rate they must not be much lower."""
-    here, lower = test.loss(1.0), min(test.loss(0.1), test.loss(0.01))
+    here, lower = test.loss(1.0), test.loss(0.1)
     limit = subject.thresholds.rate_gain
     saved = 1.0 if not math.isfinite(here) else (here - lower) / max(here, 1e-9)
-    rate = test.rate * (0.1 if test.loss(0.1) <= test.loss(0.01) else 0.01)
+    rate = test.rate * 0.1
     said = (
         f"a short test ends at a loss of {here:.3g} with the rate in use, {test.rate:.2g}; {lower:.3g} with {rate:.2g}."
     )

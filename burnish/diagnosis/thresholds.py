@@ -73,7 +73,6 @@ class Thresholds:
 
     # R14 gradients
     gradient_ratio: float = 1e-3
-    activation_drift: float = 10.0
 
     # R15 dead units (CS231n: as much as 40 %)
     dead_warn: float = 0.1
@@ -118,8 +117,7 @@ class Thresholds:
     conflicts: float = 0.005  # share of the rows whose input is there with another label
     missing_share: float = 0.3
     order_ratio: float = 0.7  # distance of neighbouring rows against that of rows at random
-    odd_files: float = 0.0
-    blank_share: float = 0.0
+    odd_files: float = 0.0  # share of the examples that are blank or cannot be read
     input_scale: float = 4.0  # root mean square of a channel or column
 
     # Network and plan

@@ -17,7 +17,7 @@ from burnish.records import Finding
 __all__ = ["check"]
 
 Array = np.ndarray
-ROWS, LEAST_ROWS, BATCH = 1000, 50, 64
+ROWS, LEAST_ROWS, BATCH, LEAST_OF_A_CLASS = 1000, 50, 64, 10
 RULE = Rule(
     id="P12",
     title="augmentation changes the answer",
@@ -109,23 +109,21 @@ def _skill(subject: Subject, outputs: Array, targets: Array) -> float:
 def _moved(subject: Subject, plain: Array, spoiled: Array, targets: Array) -> tuple[str, float, str]:
     """The class most of which is taken for one other class only when augmented, that share, and the other class.
 
-    Half of the augmented answers going to one class is what a network gives that sees nothing; so the other class
-    has to win by more than it does overall.
+    A network that sees nothing gives one answer to all classes; so what the others typically send there is taken off.
     """
     if not subject.is_classification:
         return "", 0.0, ""
-    names, before, after = subject.data.task.names, plain.argmax(1), spoiled.argmax(1)
-    everywhere = np.bincount(after, minlength=len(names)) / len(after)
-    best = ("", 0.0, "")
-    for c in np.unique(targets):
+    names, present = subject.data.task.names, np.unique(targets)
+    moves = np.zeros((len(names), len(names)))
+    for c in present:
         mine = targets == c
-        if mine.sum() < 10:
-            continue
-        rise = (
-            np.bincount(after[mine], minlength=len(names)) - np.bincount(before[mine], minlength=len(names))
-        ) / mine.sum()
-        rise = rise - everywhere
-        rise[c] = 0.0
-        if rise.max() > best[1]:
-            best = (str(names[c]), float(rise.max()), str(names[int(rise.argmax())]))
+        then, now = (np.bincount(o[mine].argmax(1), minlength=len(names)) / mine.sum() for o in (plain, spoiled))
+        moves[c] = now - then if mine.sum() >= LEAST_OF_A_CLASS else 0.0
+    best = ("", 0.0, "")
+    for c in present:
+        for k in present[present != c]:
+            others = moves[[o for o in present if o not in (c, k)], k]
+            rise = moves[c, k] - max(float(np.median(others)), 0.0) if len(others) else 0.0
+            if rise > best[1]:
+                best = (str(names[c]), float(rise), str(names[k]))
     return best
