@@ -38,6 +38,9 @@ PANELS: dict[str, dict[str, str]] = {
         "loss": "Loss to minimize, such as focal or huber; the task's own without.",
         "techniques": 'Apply a technique (train, compare), such as "Mixup(alpha=0.2)"; may be repeated.',
     },
+    "Comparison": {
+        "against": "Technique of the other side, in place of the baseline; may be repeated.",
+    },
     "Job": {
         "metric": "Metric that decides, such as f1_macro or mae; the task's own without.",
         "budget": "quick, standard, thorough, or a time such as 20m.",
@@ -63,6 +66,7 @@ METAVARS = {
     "time": "COLUMN",
     "checkpoint": "FILE",
     "techniques": "TECHNIQUE",
+    "against": "TECHNIQUE",
     "only": "NAMES",
     "threshold": "NAME=VALUE",
     "require": "LIMITS",

@@ -132,7 +132,7 @@ def train(recipe: Recipe, *, seeds: int = 3, out: Path | None = None, observer: 
     with _folder(out) as root, opened(recipe, root, observer or _silent, ahead=ahead) as work:
         for name, stage in (("prepare", prepare), ("preflight", preflight), ("tune", tune)):
             work.ledger.once(name, lambda stage=stage: stage(work))  # type: ignore[misc]
-        techniques = _notations(recipe)
+        techniques = _notations(recipe.techniques)
         specs = [
             spec("train", seed, base=work.base, techniques=techniques, split=seed, seed=recipe.seed + seed, keep=True)
             for seed in range(seeds)
@@ -174,10 +174,12 @@ def _trained(root: Path) -> tuple[Run, ...]:
 
 
 def compare_technique(recipe: Recipe, *, out: Path | None = None, observer: Observer | None = None) -> Comparison:
-    """The recipe's baseline with and without its techniques: a sequential, paired confirmation.
+    """The recipe's baseline with its techniques against it without, or with those of `against`.
+
+    A sequential, paired confirmation: the same test that decides what the job ships.
 
     Raises:
-        UsageError: no technique is given.
+        UsageError: no technique is given, or both sides are the same.
     """
     from burnish.pipeline.running import check_finished
     from burnish.pipeline.stages.confirm import confirmed_pairs, cost_ratio
@@ -188,14 +190,16 @@ def compare_technique(recipe: Recipe, *, out: Path | None = None, observer: Obse
     from burnish.pipeline.work import opened
     from burnish.studies.budget import Budget
 
-    techniques = _notations(recipe)
+    techniques, others = _notations(recipe.techniques), _notations(recipe.against)
     if not techniques:
         raise UsageError("compare needs two run directories, or --with and a technique; see `burnish techniques`")
+    if techniques == others:
+        raise UsageError(f"both sides are {', '.join(techniques)}: name other techniques after --against")
     ahead = {"tune": None, "pilot": None, "compare": 2 * max(Budget.parse(recipe.budget).looks)}
     with _folder(out) as root, opened(recipe, root, observer or _silent, ahead=ahead) as work:
         for name, stage in (("prepare", prepare), ("preflight", preflight), ("tune", tune), ("pilot", pilot)):
             work.ledger.once(name, lambda stage=stage: stage(work))  # type: ignore[misc]
-        pairs, _, decision = confirmed_pairs(work, [], techniques, looks=work.budget.looks, stage="compare")
+        pairs, _, decision = confirmed_pairs(work, others, techniques, looks=work.budget.looks, stage="compare")
         bounded = work.data.task.primary.bounded
         done = [p for p in pairs if p[0].status == p[1].status == "done"]
         means = [score_estimate([p[i].score for p in done], bounded=bounded) for i in (0, 1)]
@@ -204,7 +208,7 @@ def compare_technique(recipe: Recipe, *, out: Path | None = None, observer: Obse
         if decision.estimate is None or means[0] is None or means[1] is None:
             raise BurnishError(f"only {len(done)} of {len(pairs)} pairs of runs finished; it takes 2 to compare")
         return Comparison(
-            before="baseline",
+            before=", ".join(others) or "baseline",
             after=", ".join(techniques),
             metric=work.data.task.primary.name,
             before_score=means[0],
@@ -241,16 +245,18 @@ def study(
         only: Techniques the study is limited to, by name or notation; overrides the recipe's.
 
     Returns:
-        The content of report.json so far.
+        The content of report.json so far; of a dry run with the design as `forecast`.
     """
+    from burnish.pipeline.dry_run import dry_run as plan_ahead
     from burnish.pipeline.main_job import STUDY, run_stages
 
     recipe = subject if isinstance(subject, Recipe) else Recipe(data=None)
     recipe = replace(recipe, budget=budget or recipe.budget, only=tuple(only) or recipe.only)
     plan = None if isinstance(subject, Recipe) else subject
-    names = ("prepare",) if dry_run else STUDY
     with _folder(Path(out) if out else None) as root:
-        return run_stages(recipe, root, observer or _silent, names, plan=plan, priced=STUDY)
+        if dry_run:
+            return plan_ahead(recipe, root, observer or _silent, plan=plan)
+        return run_stages(recipe, root, observer or _silent, STUDY, plan=plan)
 
 
 def compress(
@@ -407,10 +413,10 @@ def recorded_recipe(root: Path) -> Recipe:
     return Recipe.from_mapping({k: v for k, v in Ledger(root).recipe().items() if k in known})
 
 
-def _notations(recipe: Recipe) -> list[str]:
+def _notations(texts: tuple[str, ...]) -> list[str]:
     from burnish.techniques import parse
 
-    return [repr(parse(text)) for text in recipe.techniques]
+    return [repr(parse(text)) for text in texts]
 
 
 def _guess_data(here: Path) -> str | None:

@@ -51,16 +51,22 @@ def forecast(found: list[Factor], design: Design, *, pilot: int) -> dict[str, An
 def spoken_forecast(work: Work, expected: dict[str, Any]) -> list[str]:
     """The forecast in lines; in the metric's own unit where a pilot has measured the noise."""
     found = [row["smallest_effect"] for row in expected["factors"] if not row["nuisance"]]
+    if not all(map(math.isfinite, found)):
+        power = (
+            f"too few to tell {len(expected['factors'])} effects apart: give --screen {len(expected['factors']) + 4} "
+            "or more"
+        )
+        return [f"design: {expected['name']} runs; {power}"]
     sigma = _noise(work)
     if sigma:
-        least = ", ".join(dict.fromkeys(_amount(work, value * sigma) for value in sorted(found)))
+        least = " to ".join(dict.fromkeys(_amount(work, value * sigma) for value in (min(found), max(found))))
         power = f"a single technique must gain {least} on average to be found with 80 % power"
     else:
         power = (
             f"with 80 % power the screen finds a single technique that gains {_span(found)} times the noise of one "
             "run; the pilot measures that noise"
         )
-    return [f"design: {expected['name']}, {expected['runs']} runs; {power}", f"aliases: {_leaks(expected)}"]
+    return [f"design: {expected['name']} runs; {power}", f"aliases: {_leaks(expected)}"]
 
 
 def run_table(expected: dict[str, Any], first_split: int) -> list[str]:
@@ -85,7 +91,8 @@ def _cell(level: int, count: int) -> str:
 
 
 def _leaks(expected: dict[str, Any]) -> str:
-    worst = max(expected["factors"], key=lambda row: row["leak"], default=None)
+    judged = [row for row in expected["factors"] if not row["nuisance"]]
+    worst = max(judged, key=lambda row: row["leak"], default=None)
     if worst is None or worst["leak"] < WORTH_NAMING:
         return "no interaction of two techniques leaks into the effect of a third"
     pair = " × ".join(worst["leaks_from"])
@@ -107,6 +114,4 @@ def _noise(work: Work) -> float | None:
 
 
 def _amount(work: Work, value: float) -> str:
-    if not math.isfinite(value):
-        return "more than these runs can show"
     return f"{100 * value:.1f} points" if work.data.task.primary.bounded else f"{value:.3g}"

@@ -94,23 +94,23 @@ def run_stages(
     names: tuple[str, ...],
     *,
     plan: Plan | None = None,
-    priced: tuple[str, ...] | None = None,
 ) -> dict[str, Any]:
     """The stages `names` of the job in order, then the report on what is there.
 
-    A `plan` from Python takes the place of the recipe's network and data. The price is that of the stages `priced`.
+    A `plan` from Python takes the place of the recipe's network and data.
 
     Raises:
         UsageError: techniques are given: these stages choose them.
     """
     from burnish.reporting import write_report
 
-    if recipe.techniques:
+    given = recipe.techniques + recipe.against
+    if given:
         raise UsageError(
-            f"the job chooses techniques itself, got {', '.join(recipe.techniques)}: limit it with --only, or measure "
+            f"the job chooses techniques itself, got {', '.join(given)}: limit it with --only, or measure "
             "them with `burnish compare NETWORK --data D --with ...`"
         )
-    with opened(recipe, root, observer, plan=plan, ahead=dict.fromkeys(priced or names)) as work:
+    with opened(recipe, root, observer, plan=plan, ahead=dict.fromkeys(names)) as work:
         _write_setup(work)
         if all(work.ledger.stage(name) is not None for name in names):
             work.note(f"{root} is done and this is its result; for another run give another --out, or delete it")

@@ -42,6 +42,7 @@ class Recipe:
         data: A name, a folder, a file, or `file.py:function`.
         checkpoint: Weights to start from, safetensors or weights-only.
         techniques: Techniques by their notation, for `train` and `compare`.
+        against: Techniques of the other side, for `compare`; without them it is the baseline.
         only: Names of techniques the study is limited to; several notations of one technique are its levels.
         levels: `two`, every technique off or on, or `mixed`: normalization and augmentation have three levels.
         vary_lr: Vary the learning rate beside the techniques, as a nuisance.
@@ -62,6 +63,7 @@ class Recipe:
     data: str | None = "digits"
     checkpoint: str | None = None
     techniques: tuple[str, ...] = ()
+    against: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
     levels: str = "two"
     vary_lr: bool = False
@@ -106,6 +108,7 @@ class Recipe:
             )
         object.__setattr__(self, "techniques", tuple(self.techniques))
         object.__setattr__(self, "only", tuple(self.only))
+        object.__setattr__(self, "against", tuple(self.against))
         object.__setattr__(self, "threshold", tuple(self.threshold))
         Thresholds.parse(self.threshold)
 

@@ -22,6 +22,7 @@ from burnish.studies.budget import Budget
 __all__ = ["HANDED", "Work", "opened"]
 
 
+MORE_RUNS = 4  # of the screen where factors have three levels: each has one more effect to tell apart
 HANDED = "plan_from_python"  # in the recorded recipe of a job whose network and data are in no flag
 
 
@@ -113,7 +114,8 @@ def opened(
         recipe, plan = _recipe_of(recipe, plan), with_kept_splits(plan, recipe)
         check_plan(recipe, plan)
     data, asked = plan.data, Budget.parse(recipe.budget)
-    asked = replace(asked, screen=recipe.screen or asked.screen)
+    more = MORE_RUNS if recipe.levels == "mixed" or recipe.vary_lr else 0
+    asked = replace(asked, screen=recipe.screen or asked.screen + more)
     with threads_set(1):  # bugs stop before anything is written, so that the mended network finds a clean place
         findings = bug_checks(plan) if ledger.stage("preflight") is None else None
     with ledger.alone() as scratch:

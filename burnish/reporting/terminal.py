@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from burnish.reporting.format import bytes_text, estimate, label, milliseconds, number, ratio
+from burnish.reporting.sections.effect_tables import COSTS, scale_of
 from burnish.reporting.shipping import baseline_bytes, latency, shipped
 from burnish.reporting.view import View
 
@@ -15,6 +16,7 @@ __all__ = ["terminal_summary"]
 
 COLORS = {"good": "green", "warn": "yellow", "calm": "cyan"}
 MOST = 8  # techniques listed
+MOST_PROVEN = 3  # techniques listed for each other metric
 LONGEST = 40  # letters of a technique; the report has them whole
 
 
@@ -33,6 +35,7 @@ def terminal_summary(report: dict[str, Any]) -> "Group":
     for table in (_scores(view), _effects(view)):
         if table.row_count:
             parts += ["", table]
+    parts += _elsewhere(view)
     parts += _closing(view)
     return Group(*parts)
 
@@ -104,6 +107,25 @@ def _effects(view: View) -> "Table":
     if len(rows) > MOST:
         table.add_row(f"  and {len(rows) - MOST} more in the report", "", "", "")
     return table
+
+
+def _elsewhere(view: View) -> list[Any]:
+    """What is proven on the other metrics and costs of the same runs, at the recipe; the report has all of it."""
+    from rich.text import Text
+
+    lines = []
+    for part in (view.inner("screening", "metrics") or {}).values():
+        metric = str(part.get("metric"))
+        proven = [row for row in part.get("effects") or () if row.get("word") in ("helps", "hurts")]
+        for row in sorted(proven, key=lambda r: not r.get("in_recipe"))[:MOST_PROVEN]:
+            found = estimate(row.get("at_recipe"))
+            if found is None or (metric in COSTS and 0.995 < found.value < 1.005):
+                continue
+            scale = scale_of(view, part)
+            gain = f"{scale.gain(found)} {scale.interval(found)}" if metric not in COSTS else ratio(found.value)
+            name = COSTS.get(metric) or label(metric)
+            lines.append(Text(f"{name}: {_shorten(str(row['technique']))} {row['word']}, {gain} (n = {found.n})"))
+    return ["", *lines] if lines else []
 
 
 def _shorten(name: str) -> str:

@@ -116,7 +116,7 @@ def screen_design(
         empty = np.zeros(0, int)
         return Design(rows=np.zeros((0, 0), int), blocks=empty, order=empty, name="no techniques")
     rows, name = _plackett_burman_rows(factors, runs, rng), "Plackett-Burman 12"
-    name = name if runs == 12 else f"{name}, folded over"
+    name = name if runs == 12 else "Plackett-Burman 12 folded over to 24"
     blocks = np.tile(np.arange(12), 2) if runs == 24 else _balanced_blocks(rows, rng)
     if set(counts) != {2} or not len(rows) or not _all_feasible(rows, feasible):
         possible = np.array([(0,) * factors, *possible_recipes(counts, feasible)])

@@ -65,6 +65,7 @@ def test_every_flag_arrives(job, tmp_path):
         "techniques": ("Dropout(rate=0.2)", "Mixup()"),
         "metric": "f1",
         "budget": "quick",
+        "against": (),
         "only": ("Mixup", "EMA", "SAM"),
         "levels": "mixed",
         "vary_lr": True,

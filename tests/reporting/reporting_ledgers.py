@@ -58,9 +58,57 @@ def gains(unit: str = "fraction", size: float = 1.0) -> list[Effect]:
             word=word,
             in_recipe=inside,
             flags=("shares its column with BatchNorm×SAM",) if name.startswith("Schedule") else (),
+            contrast=est(b * size, h * size, 12, "splits", 0.9, unit),
+            contrast_se=h * size / 2,
+            q_value=min(1.0, 4 * (1 - max(p, 1 - p))),
         )
         for name, (a, h, b, p, t, s, word, inside) in zip(FACTORS, table, strict=True)
     ]
+
+
+def elsewhere() -> dict[str, Any]:
+    """The same screen on another metric and on a cost."""
+
+    def section(metric: str, level: float | None, unit: str, at: float, half: float) -> dict[str, Any]:
+        rows = [
+            Effect(
+                technique=name,
+                factor=name,
+                at_recipe=est(at if i == 0 else 1.0 if unit == "ratio" else 0.0, half, 19, "splits", 0.9, unit),
+                at_baseline=est(at, half, 19, "splits", 0.9, unit),
+                p_helps=0.99 if i == 0 else 0.5,
+                time_ratio=None,
+                size_ratio=None,
+                word="helps" if i == 0 else "unclear",
+                in_recipe=i < len(RECIPE),
+            )
+            for i, name in enumerate(FACTORS)
+        ]
+        better = False
+        return {"metric": metric, "greater_is_better": better, "n": 19, "level": level, "sigma": 0.1, "effects": rows}
+
+    return {
+        "log_loss": section("log_loss", 0.21, "target unit", 0.052, 0.02),
+        "train_seconds": section("train_seconds", None, "ratio", 0.8, 0.1),
+    }
+
+
+def forecast() -> dict[str, Any]:
+    """What was printed before the screen ran."""
+    rows = [
+        {
+            "technique": name,
+            "factor": name,
+            "nuisance": False,
+            "smallest_effect": 1.64,
+            "standard_error": 0.577,
+            "leak": 1 / 3,
+            "leaks_from": [FACTORS[1], FACTORS[2]],
+        }
+        for name in FACTORS
+    ]
+    shape = {"rows": [[0] * len(FACTORS)] * 12, "blocks": [0] * 12, "order": list(range(12))}
+    return {"name": "Plackett-Burman 12", "runs": 12, "factors": rows, "power": 0.8, "alpha": 0.1, **shape}
 
 
 def findings() -> list[Finding]:
@@ -299,6 +347,9 @@ def digits_search(ledger: Ledger) -> None:
             "factors": FACTORS,
             "design": "Plackett-Burman 12",
             "effects": gains(),
+            "metrics": elsewhere(),
+            "forecast": forecast(),
+            "nuisance": ["LearningRate(factor=3.0)"],
             "collapsed": [{"run": "screen-07", "techniques": FACTORS[5:7], "score": 0.104}],
             "not_tried": [{"technique": "CutMix(alpha=1.0)", "reason": "images of 8x8 are too small to cut"}],
             "note": "One run collapsed and was clipped; average effects are not shown.",

@@ -36,3 +36,13 @@ def test_text_has_no_meaning_to_markdown_or_html(tmp_path):
     assert "](http" not in text.replace("\\](http", "").replace("\\]\\(http", "")
     table = next(line for line in text.splitlines() if line.startswith("| \\<script"))
     assert len(re.findall(r"(?<!\\)\|", table)) == 9
+
+
+def test_other_metrics_cross_check_and_promise_are_tables_with_their_n():
+    text = render_markdown(ledgers.report("classification"))
+    rows = [line for line in text.splitlines() if line.startswith("| `BatchNorm()`")]
+    assert any("+0.0520 [0.0320, 0.0720] P 0.99" in row.replace("\\", "") for row in rows)
+    assert any("×0.80" in row for row in rows)
+    assert "log loss n = 19; training time n = 19" in text.replace("\\", "")
+    assert "Cross-check: ordinary averages" in text
+    assert "Varied beside the techniques" in text.replace("\\", "")

@@ -49,3 +49,10 @@ def test_names_are_no_markup(tmp_path):
 
 def test_nothing_at_all():
     assert printed({}).startswith("No verdict yet")
+
+
+def test_what_is_proven_elsewhere_is_said_with_its_n():
+    text = printed(ledgers.report("classification"))
+    assert "log loss: BatchNorm() helps, +0.0520 [0.0320, 0.0720] (n = 19)" in text
+    assert "training time: BatchNorm() helps, ×0.80 (n = 19)" in text
+    assert "log loss: Dropout" not in text

@@ -94,7 +94,7 @@ def test_pairs_of_24_runs_are_nearly_mirror_images():
 
 def test_plackett_burman_stays_where_it_fits():
     assert screen_design(7, 12).name == "Plackett-Burman 12"
-    assert screen_design(7, 24, levels=(2,) * 7).name == "Plackett-Burman 12, folded over"
+    assert screen_design(7, 24, levels=(2,) * 7).name == "Plackett-Burman 12 folded over to 24"
     assert screen_design(7, 12, feasible=lambda recipe: True).name == "Plackett-Burman 12"
     assert screen_design(7, 16).name == "Bayesian D-optimal 16"
     assert screen_design(2, 12, levels=(3, 2)).name == "Bayesian D-optimal 12"

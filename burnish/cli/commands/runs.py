@@ -42,7 +42,7 @@ def train(
     show(asked, None, [f"{_names(plan['techniques'])}: {metric} {plan['score'] or 'no score'}" for plan in plans])
 
 
-@takes("Data", "Training", "Job", out=True)
+@takes("Data", "Training", "Comparison", "Job", out=True)
 def compare(
     asked: Asked,
     what: Annotated[
@@ -50,13 +50,16 @@ def compare(
         typer.Argument(metavar="RUN RUN | NETWORK", help="Two run directories, or one network.", show_default=False),
     ] = None,
 ) -> None:
-    """Compare two runs, or a network with and without the techniques given by --with, in pairs."""
+    """Compare two runs, or a network with and without the techniques given by --with, in pairs.
+
+    With --against the other side has techniques too.
+    """
     given = what or []
     if len(given) == 2:
         from burnish.pipeline.commands import compare_runs
 
         comparison = compare_runs(Path(given[0]), Path(given[1]))
-        show(asked, comparison, str(comparison))
+        show(asked, comparison, _lines(comparison))
         return
     if len(given) > 2:
         raise UsageError(f"compare takes two run directories or one network, got {len(given)}: {' '.join(given)}")
@@ -67,7 +70,13 @@ def compare(
 
     with watching(json=asked.json, quiet=asked.quiet, kept=out) as observer:
         comparison = compare_technique(recipe, out=out, observer=observer)
-    show(asked, comparison, str(comparison))
+    show(asked, comparison, _lines(comparison))
+
+
+def _lines(comparison: Any) -> list[str]:
+    """What was compared, how it ended and why."""
+    names = f"{comparison.before}  against  {comparison.after}, {len(comparison.pairs)} pairs"
+    return [names, str(comparison), *([comparison.note] if comparison.note else [])]
 
 
 def _row(run: Any) -> tuple[Any, ...]:

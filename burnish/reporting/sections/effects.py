@@ -7,6 +7,7 @@ from burnish.reporting.document import Block, Bullets, Cell, Column, Fold, Secti
 from burnish.reporting.figures import Mark, track, track_axis, track_head
 from burnish.reporting.figures.svg import Axis
 from burnish.reporting.format import DASH, duration, estimate, number, probability, ratio, sentence, significant
+from burnish.reporting.sections.effect_tables import cross_check, other_metrics, promised
 from burnish.reporting.view import View
 
 __all__ = ["effects"]
@@ -28,7 +29,8 @@ def effects(view: View) -> Section:
     note = view.inner("screening", "note")
     if note:
         blocks.append(Text(text=sentence(note), tone="note"))
-    blocks += [*_collapsed(view), *_not_tried(view), *_gate(view), *_design(view)]
+    blocks += [*_collapsed(view), *other_metrics(view), *cross_check(view), *_not_tried(view)]
+    blocks += [*_gate(view), *_design(view)]
     return Section(id="effects", title=TITLE, lead=_lead(view), blocks=tuple(blocks))
 
 
@@ -59,7 +61,7 @@ def _forest(view: View, rows: list[dict[str, Any]]) -> Table:
         Column(name="Size", kind="num", title="size against the baseline"),
         Column(name="Verdict"),
     )
-    caption = f"Effects in {unit} with {level} % intervals."
+    caption = f"Effects in {unit} with {level} % intervals, n = {known[0].n if known else 0} runs."
     strong = tuple(i for i, row in enumerate(rows) if row.get("in_recipe"))
     return Table(
         columns=columns,
@@ -153,7 +155,7 @@ def _design(view: View) -> list[Block]:
         Column(name="Time", kind="num"),
     )
     table = Table(columns=columns, rows=tuple(_design_row(view, i, row, factors) for i, row in enumerate(rows)))
-    return [Fold(summary=f"The {len(rows)} screening runs: which had what", blocks=(table,))]
+    return [Fold(summary=f"The {len(rows)} screening runs: which had what", blocks=(table, *promised(view)))]
 
 
 def _design_row(view: View, index: int, row: dict[str, Any], factors: list[str]) -> tuple[Cell, ...]:

@@ -183,6 +183,9 @@ def gain_figure(view: View) -> str:
 
 
 def _word(view: View) -> tuple[str, str, str]:
+    if not view.finished and str(view.inner("confirmation", "verdict")) in WORDS:
+        word, tone, meaning = WORDS[str(view.inner("confirmation", "verdict"))]
+        return (word, tone, f"{meaning} The experiment is done; `burnish run` with the same flags ships what it found.")
     if not view.finished:
         return ("No verdict yet", "warn", "The job has not reached its verdict; this is what there is so far.")
     decided = str(view.inner("confirmation", "verdict") or "")
