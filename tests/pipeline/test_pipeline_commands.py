@@ -66,10 +66,14 @@ def test_quick_diagnosis_trains_nothing(base) -> None:
     assert {f.state for f in findings} <= {"fires", "clear", "cannot tell"}
 
 
-def test_compare_with_a_technique() -> None:
-    found = commands.compare_technique(replace(QUICK, techniques=("LabelSmoothing(alpha=0.1)",)))
-    assert found.after == "LabelSmoothing(alpha=0.1)"
-    assert found.difference.n == 3
+def test_compare_two_sides_given_by_hand() -> None:
+    both = replace(QUICK, techniques=("LabelSmoothing(alpha=0.1)",), against=("WeightDecay(value=0.05)",))
+    found = commands.compare_technique(both)
+    assert (found.before, found.after) == ("WeightDecay(value=0.05)", "LabelSmoothing(alpha=0.1)")
+    assert found.difference.n == len(found.pairs) == 3
+    assert found.verdict in ("CONFIRMED", "EQUIVALENT", "UNRESOLVED", "NOTHING_TO_GAIN")
+    with pytest.raises(UsageError, match="both sides"):
+        commands.compare_technique(replace(both, against=both.techniques))
     with pytest.raises(UsageError, match="--with"):
         commands.compare_technique(QUICK)
 
