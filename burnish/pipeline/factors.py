@@ -1,7 +1,7 @@
 """Which techniques enter the experiment at which levels, and which do not and why."""
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from burnish.errors import BurnishError, Conflict, NotApplicable, UsageError
 from burnish.plan import Plan
@@ -159,15 +159,29 @@ def techniques_of(found: Iterable[Factor], recipe: Recipe) -> list[str]:
 def clashes(plan: Plan, found: list[Factor]) -> list[Clash]:
     """Levels of two factors that cannot stand together on `plan`.
 
-    Pairs decide what can be run: trying every combination would build as many networks.
+    Pairs decide what can be run: trying every combination would build as many networks. Of the pairs those are tried
+    that declare a conflict or change the same part of the plan.
     """
     places = [(j, level) for j, factor in enumerate(found) for level in range(1, len(factor.levels) + 1)]
-    return [
-        (i, a, j, b)
-        for i, a in places
-        for j, b in places
-        if i < j and applied(plan, [found[i].levels[a - 1], found[j].levels[b - 1]]) is None
-    ]
+    parts = {(j, level): _changed(plan, found[j].levels[level - 1]) for j, level in places}
+    bad = []
+    for i, a in places:
+        for j, b in places:
+            texts = [found[i].levels[a - 1], found[j].levels[b - 1]]
+            if i < j and (parts[i, a] & parts[j, b] or _declared(*texts)) and applied(plan, texts) is None:
+                bad.append((i, a, j, b))
+    return bad
+
+
+def _changed(plan: Plan, text: str) -> set[str]:
+    """Fields of the plan that a technique changes."""
+    after = applied(plan, [text])
+    names = {field.name for field in fields(plan)} - {"applied"}
+    return {name for name in names if getattr(after, name, None) is not getattr(plan, name)}
+
+
+def _declared(one: str, other: str) -> bool:
+    return _name(one) in CATALOGUE[_name(other)].conflicts or _name(other) in CATALOGUE[_name(one)].conflicts
 
 
 def feasible_by(bad: Iterable[Clash]) -> Feasible:

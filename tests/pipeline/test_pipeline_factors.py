@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 
 import pytest
+from torch import nn
 
 import burnish as bu
 from burnish.errors import UsageError
@@ -17,7 +18,11 @@ from burnish.studies.levels import Factor
 
 @pytest.fixture(scope="module")
 def plan() -> bu.Plan:
-    return bu.Plan(model="cnn", data=bu.load("digits"), epochs=1)
+    def small(inputs, outputs):  # only this process can build it, so that no worker is started
+        layers = (nn.Conv2d(inputs[0], 8, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten())
+        return nn.Sequential(*layers, nn.Linear(32, outputs))
+
+    return bu.Plan(model=small, data=bu.load("digits"), epochs=1)
 
 
 def names(found) -> dict[str, tuple[str, ...]]:
