@@ -6,7 +6,7 @@ import numpy as np
 
 from burnish.data.data import Data
 
-__all__ = ["embedded", "simple_features"]
+__all__ = ["embedded", "pooled", "simple_features"]
 
 Array = np.ndarray
 SIDE, LENGTH, PARTS = 8, 64, 64
@@ -22,9 +22,9 @@ def embedded(data: Data, stored: Array) -> Array:
         return np.asarray(token_counts(stored).todense(), dtype=np.float32)
     values = data.preparation.network_input(stored)
     if data.modality == "image":
-        return _pooled(_pooled(values, 2, SIDE), 3, SIDE).reshape(len(values), -1)
+        return pooled(pooled(values, 2, SIDE), 3, SIDE).reshape(len(values), -1)
     if data.modality == "series":
-        return _pooled(values, 2, LENGTH).reshape(len(values), -1)
+        return pooled(values, 2, LENGTH).reshape(len(values), -1)
     return values.reshape(len(values), -1)
 
 
@@ -55,7 +55,7 @@ def simple_features(data: Data, stored: Array) -> Array:
     return StandardScaler().fit_transform(values)
 
 
-def _pooled(values: Array, axis: int, places: int) -> Array:
+def pooled(values: Array, axis: int, places: int) -> Array:
     """Means over `places` stretches of `axis`; shorter axes are left alone."""
     length = values.shape[axis]
     if length <= places:

@@ -1,7 +1,8 @@
 """Which rows are the same, exactly or nearly: a signature for each modality.
 
-Images and series: a perceptual hash finds candidates, the distance of small pictures decides. Texts: most three-word
-shingles of one lie in the other. Tables: rows equal after rounding.
+Images: a perceptual fingerprint (a small picture without brightness and contrast) finds candidates, the finer details
+of both decide. Small images and series: the distance. Texts: most three-word shingles of one lie in the other. Tables:
+rows equal after rounding.
 """
 
 import hashlib
@@ -10,13 +11,15 @@ from typing import Any
 import numpy as np
 
 from burnish.data.data import Data
-from burnish.diagnosis.features import embedded
+from burnish.diagnosis.features import embedded, pooled
 
-__all__ = ["exact_keys", "near_matches", "perceptual_hash"]
+__all__ = ["exact_keys", "fingerprints", "near_matches"]
 
 Array = np.ndarray
 CLOSE = 0.13  # of the median distance of rows at random (cleanlab, near duplicates)
-BITS = 8  # of 64, in which the hashes of near duplicates may differ
+LEAST_SIDE, DETAIL_SIDE, BLUR = 16, 16, 2.0
+CANDIDATES, SIMILAR = 6, 0.85  # rows with the likeliest fingerprint, and the correlation from which on they are asked
+SAME, USUAL = 0.8, 0.6  # least correlation of the details, and most of the least likely candidate's
 BLOCK = 512
 SHINGLE, LEAST_WORDS, CONTAINED = 3, 6, 0.8
 COMMON = 200  # a shingle in more rows than that says nothing
@@ -43,62 +46,96 @@ def near_matches(data: Data, first: Array, second: Array) -> tuple[Array, Array]
         first, second: Stored rows.
 
     Returns:
-        Positions in `second` `(len(first),)`, and distances relative to that of rows at random (texts: the share of
-        shingles that are missing).
+        Positions in `second` `(len(first),)`, and how far they are from the same: 0 is equal.
     """
     if data.modality == "text":
         return _by_shingles(first, second)
     if data.modality == "table":
         return _by_rounding(data, first, second)
-    return _by_hash(data, first, second)
-
-
-def perceptual_hash(pictures: Array) -> Array:
-    """64 signs `(n, 64)` of plus and minus one: low frequencies of each row above or below their median.
-
-    The discrete cosine transform of an 8 x 8 picture but for its mean; Zauner, "Implementation and Benchmarking of
-    Perceptual Image Hash Functions", 2010.
-    """
-    from scipy.fft import dctn
-
-    side = round(pictures.shape[1] ** 0.5)
-    square = side * side == pictures.shape[1]
-    shaped = pictures.reshape(len(pictures), side, side) if square else pictures
-    low = dctn(shaped, axes=tuple(range(1, shaped.ndim)), norm="ortho").reshape(len(pictures), -1)
-    low[:, 0] = 0  # brightness is no structure
-    return np.where(low > np.median(low, axis=1, keepdims=True), 1.0, -1.0).astype(np.float32)
+    return _by_pictures(data, first, second)
 
 
 # -- images and series ------------------------------------------------------------------------------
 
 
-def _by_hash(data: Data, first: Array, second: Array) -> tuple[Array, Array]:
-    one, two = (_pictures(data, part) for part in (first, second))
-    flat_one, flat_two = (_grey(data, part) for part in (one, two))
-    hashes, others = perceptual_hash(flat_one), perceptual_hash(flat_two)
-    limit = CLOSE * _usual_distance(one, two)
-    match, distance = np.full(len(one), -1), np.full(len(one), np.inf)
-    bits = hashes.shape[1]
+def _by_pictures(data: Data, first: Array, second: Array) -> tuple[Array, Array]:
+    """Large pictures by their details, small ones and series by their distance."""
+    if data.modality == "image" and min(data.preparation.input_shape[1:]) >= LEAST_SIDE:
+        return _by_details(data, first, second)
+    return _by_distance(data, first, second)
+
+
+def fingerprints(data: Data, stored: Array) -> Array:
+    """Unit vectors `(n, 64 x channels)`: a small picture without its brightness and contrast."""
+    values = _pictures(data, stored)
+    values = values.reshape(len(values), data.preparation.input_shape[0], -1)
+    values = (values - values.mean(2, keepdims=True)).reshape(len(values), -1)
+    return values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-6)
+
+
+def _by_details(data: Data, first: Array, second: Array) -> tuple[Array, Array]:
+    """Of the six rows of `second` with the likeliest fingerprint, the one whose details agree, unless all six do.
+
+    Details are what is left of a 16 x 16 picture without its coarse structure. Where many rows agree in them, as
+    simple drawings do, that is the kind of picture and no sign of a copy.
+    """
+    one, two = fingerprints(data, first), fingerprints(data, second)
+    count = min(CANDIDATES, len(two))
+    places = np.zeros((len(one), count), dtype=int)
+    alike = np.zeros((len(one), count), dtype=np.float32)
     for start in range(0, len(one), BLOCK):
-        alike = hashes[start : start + BLOCK] @ others.T >= bits - 2 * BITS * bits / 64
-        row, column = np.nonzero(alike)
-        for at in range(0, len(row), 100_000):  # many flat pictures have the same hash
-            i, j = row[at : at + 100_000] + start, column[at : at + 100_000]
-            apart = np.sqrt(np.square(one[i] - two[j]).mean(1))
-            for place in np.argsort(-apart, kind="stable"):  # the nearest is written last
-                if apart[place] <= limit and apart[place] < distance[i[place]]:
-                    match[i[place]], distance[i[place]] = j[place], apart[place]
-    return match, distance / max(limit / CLOSE, 1e-12)
+        table = one[start : start + BLOCK] @ two.T
+        best = np.argpartition(-table, count - 1, axis=1)[:, :count]
+        places[start : start + BLOCK], alike[start : start + BLOCK] = best, np.take_along_axis(table, best, axis=1)
+    asked = np.flatnonzero((alike >= SIMILAR).any(1))
+    match, missing = np.full(len(one), -1), np.full(len(one), np.inf)
+    if not len(asked):
+        return match, missing
+    details, known = _details(data, first[asked]), _details(data, second[places[asked].ravel()])
+    agree = np.einsum("nd,nkd->nk", details, known.reshape(len(asked), count, -1))
+    agree = np.where(alike[asked] >= SIMILAR, agree, 0.0)
+    ordered = np.sort(agree, axis=1)
+    best, usual = ordered[:, -1], ordered[:, 0]
+    found = (best >= SAME) & (usual <= USUAL)
+    match[asked[found]] = places[asked[found], agree[found].argmax(1)]
+    missing[asked[found]] = 1 - best[found]
+    return match, missing
+
+
+def _details(data: Data, stored: Array) -> Array:
+    """Unit vectors `(n, 256)` of a grey 16 x 16 picture less its blurred self."""
+    from scipy.ndimage import gaussian_filter
+
+    parts = []
+    for start in range(0, len(stored), BLOCK):
+        grey = data.preparation.network_input(stored[start : start + BLOCK]).mean(1)
+        for axis in (1, 2):
+            grey = pooled(grey, axis, DETAIL_SIDE)
+        parts.append(grey - gaussian_filter(grey, (0, BLUR, BLUR)))
+    flat = np.concatenate(parts).reshape(len(stored), -1)
+    return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
+
+
+def _by_distance(data: Data, first: Array, second: Array) -> tuple[Array, Array]:
+    """Rows nearer than 0.13 of the median distance of rows at random; distances relative to that median."""
+    one, two = _pictures(data, first), _pictures(data, second)
+    usual = max(_usual_distance(one, two), 1e-12)
+    match, distance = np.full(len(one), -1), np.full(len(one), np.inf)
+    squares = np.square(two).sum(1)
+    for start in range(0, len(one), BLOCK):
+        part = one[start : start + BLOCK]
+        table = squares[None] - 2 * part @ two.T + np.square(part).sum(1)[:, None]
+        best = table.argmin(1)
+        apart = np.sqrt(np.square(part - two[best]).mean(1)) / usual
+        near = apart <= CLOSE
+        match[start : start + BLOCK] = np.where(near, best, -1)
+        distance[start : start + BLOCK] = np.where(near, apart, np.inf)
+    return match, distance
 
 
 def _pictures(data: Data, stored: Array) -> Array:
     parts = [embedded(data, stored[start : start + 4096]) for start in range(0, len(stored), 4096)]
     return np.concatenate(parts)
-
-
-def _grey(data: Data, pictures: Array) -> Array:
-    """The mean over the channels, one place after the other."""
-    return pictures.reshape(len(pictures), data.preparation.input_shape[0], -1).mean(1)
 
 
 def _usual_distance(one: Array, two: Array) -> float:

@@ -10,10 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from burnish.errors import BurnishError, UsageError
+from burnish.errors import BurnishError, UnreadableError, UsageError
 from burnish.ledger import Ledger, write_bytes
 from burnish.pipeline.recipe import Recipe
-from burnish.records import Comparison, Finding, Run, from_json
+from burnish.records import Comparison, Finding, Run, from_json, to_json
 
 if TYPE_CHECKING:
     from burnish.model.inspect import Inspection
@@ -84,17 +84,23 @@ def diagnose(
     recipe: Recipe, *, quick: bool = False, out: Path | None = None, observer: Observer | None = None
 ) -> list[Finding]:
     """What limits the recipe's baseline. `quick` trains nothing; else the pilot runs, in `out` or a temporary one."""
+    from burnish.diagnosis.preflight import BugError
     from burnish.pipeline import api
-    from burnish.pipeline.checking import checked_plan
     from burnish.pipeline.main_job import run_stages
     from burnish.techniques import parse
 
     if quick:
-        plan = checked_plan(recipe).then(*(parse(text) for text in recipe.techniques))
-        return api.diagnose(plan, quick=True, thresholds=recipe.threshold)
-    with _folder(out) as root:
-        found = run_stages(recipe, root, observer or _silent, ("prepare", "preflight", "tune", "pilot", "diagnose"))
-        return [from_json(Finding, f) for f in found["diagnosis"]]
+        plan = _readable_plan(recipe).then(*(parse(text) for text in recipe.techniques))
+        findings = api.diagnose(plan, quick=True, thresholds=recipe.threshold)
+        if out is not None:
+            _write_diagnosis(out, recipe, plan, findings)
+        return findings
+    try:
+        with _folder(out) as root:
+            found = run_stages(recipe, root, observer or _silent, ("prepare", "preflight", "tune", "pilot", "diagnose"))
+            return [from_json(Finding, f) for f in found["diagnosis"]]
+    except BugError:  # no training would mean anything; what needs none can still be said, the bug first
+        return diagnose(recipe, quick=True, out=out, observer=observer)
 
 
 def evaluate(path: Path | str, *, split: str | None = None, metric: str | None = None) -> dict[str, Any]:
@@ -115,6 +121,33 @@ def evaluate(path: Path | str, *, split: str | None = None, metric: str | None =
     path = Path(path)
     task = read_package(path).task if (path / "model.json").is_file() else None
     return evaluate_saved(path, task=task, split=split, metric=metric)
+
+
+def _readable_plan(recipe: Recipe) -> "Plan":
+    """The recipe's plan; files that cannot be read are left out and found by the diagnosis, not by an error."""
+    from burnish.pipeline.checking import check_plan, checked_plan
+    from burnish.pipeline.setup import base_plan, load_data
+
+    try:
+        return checked_plan(recipe)
+    except UnreadableError as error:
+        plan = base_plan(recipe, load_data(recipe, without=error.files))
+        check_plan(recipe, plan)
+        return plan
+
+
+def _write_diagnosis(out: Path, recipe: Recipe, plan: "Plan", findings: list[Finding]) -> None:
+    """A report on a diagnosis without runs; done anew each time, as it takes a minute."""
+    from burnish.reporting import write_report
+
+    ledger, data, task = Ledger(out), plan.data, plan.data.task
+    with ledger.alone():
+        ledger.open({**recipe.to_json(), "diagnosis": "quick", "fingerprint": data.fingerprint})
+        told = task.to_json() | {"names": list(task.names), "greater_is_better": task.primary.greater_is_better}
+        about = {"command": recipe.command("diagnose") + f" --quick --out {out}", "task": told, "data": data.describe()}
+        ledger.put_stage("prepare", {"report": about})
+        ledger.put_stage("diagnose", {"report": {"diagnosis": to_json(findings)}})
+    write_report(out)
 
 
 def train(recipe: Recipe, *, seeds: int = 3, out: Path | None = None, observer: Observer | None = None) -> list[Run]:

@@ -19,8 +19,8 @@ __all__ = ["base_plan", "load_data", "network_source", "plan_from_base", "thread
 QUICK_ROWS = 12_000  # training and validation rows of text and tables under --budget quick
 
 
-def load_data(recipe: Recipe) -> Data:
-    """The data of `recipe`, capped in `quick` where rows are cheap to leave out."""
+def load_data(recipe: Recipe, *, without: tuple[str, ...] = ()) -> Data:
+    """The data of `recipe`, capped in `quick` where rows are cheap to leave out; image files `without` are not read."""
     rows = recipe.max_rows
     data = load(
         recipe.data or "digits",
@@ -32,6 +32,7 @@ def load_data(recipe: Recipe) -> Data:
         group=recipe.group,
         time=recipe.time,
         max_rows=rows,
+        without=without,
     )
     total = len(data.train_rows) + len(data.validation_rows)
     if rows is None and recipe.budget == "quick" and data.modality in ("text", "table") and total > QUICK_ROWS:

@@ -52,7 +52,9 @@ def test_diagnose(library, capsys):
     assert told["findings"][0]["evidence"] == "gap 0.2"
     assert told["counts"] == {"fires": 1, "clear": 0, "cannot tell": 0}
     assert main(["diagnose"]) == 0
-    assert "[fires] R1 overfits: gap 0.2" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "1. R1 overfits" in told
+    assert "gap 0.2" in told
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from burnish.cli.asked import Asked
+from burnish.cli.findings import finding_lines
 from burnish.cli.options import Network, takes
 from burnish.cli.output import show, table
 from burnish.cli.view import watching
@@ -38,8 +39,8 @@ def diagnose(
     with watching(json=asked.json, quiet=asked.quiet, kept=out) as observer:
         findings = find(recipe, quick=quick, out=out, observer=observer)
     counts = {state: sum(f.state == state for f in findings) for state in ("fires", "clear", "cannot tell")}
-    last = ", ".join(f"{count} {state}" for state, count in counts.items())
-    show(asked, {"findings": findings, "counts": counts}, [*map(str, findings), f"{len(findings)} rules: {last}"])
+    lines = finding_lines(findings) + ([f"report: {out}/report.html"] if out else [])
+    show(asked, {"findings": findings, "counts": counts}, lines)
 
 
 @takes()

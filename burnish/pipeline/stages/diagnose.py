@@ -1,14 +1,15 @@
 """What limits the baseline: the rules, on the pilot's runs. Findings nominate; the experiment decides."""
 
+import math
 from typing import Any
 
-from burnish.diagnosis import Thresholds, by_gain, diagnose
+from burnish.diagnosis import RULES, Subject, Thresholds, by_gain, diagnose
 from burnish.pipeline.looking import rules_budget, subject_of
 from burnish.pipeline.setup import plan_from_base
 from burnish.pipeline.work import Work
 from burnish.records import Finding, from_json, to_json
 
-__all__ = ["run_rules"]
+__all__ = ["after_confirmation", "run_rules"]
 
 IN_THE_JOB = 0.2  # trainings of the baseline: the job's own stages answer what dearer rules ask
 
@@ -40,3 +41,17 @@ def run_rules(work: Work) -> dict[str, Any]:
         if finding.state == "fires":
             work.note(f"{finding.rule} {finding.title}: {finding.evidence}")
     return {"report": {"diagnosis": to_json(findings)}}
+
+
+def after_confirmation(work: Work, findings: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """`findings` with what only the confirmation shows: whether the gain that chose a recipe is still there."""
+    rows = {row["name"]: row for row in work.stage("candidates")["report"]["candidates"]}
+    chosen, difference = work.stage("candidates")["winner"], work.stage("confirm")["difference"]
+    best = next((row for row in rows.values() if row["techniques"] == chosen), None)
+    screened = None
+    if best is not None and difference is not None and "baseline" in rows:
+        promised = work.data.task.primary.gain(rows["baseline"]["mean"] or math.nan, best["mean"] or math.nan)
+        screened = (promised, difference["value"]) if math.isfinite(promised) else None
+    subject = Subject(work.data, screened=screened, thresholds=Thresholds.parse(work.recipe.threshold))
+    last = diagnose(subject, rules={"R24": RULES["R24"]})
+    return to_json(by_gain([*(from_json(Finding, f) for f in findings if f["rule"] != "R24"), *last]))

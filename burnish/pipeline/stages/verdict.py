@@ -8,6 +8,7 @@ import numpy as np
 from burnish.evaluation.simple import LINEAR
 from burnish.ledger import write_text
 from burnish.pipeline.actions import Situation, next_actions
+from burnish.pipeline.stages.diagnose import after_confirmation
 from burnish.pipeline.work import HANDED, Work
 from burnish.records import Verdict, dumps, to_json
 from burnish.studies.confirmation import CONFIRMED
@@ -41,7 +42,7 @@ LAST = ("R4", "R2")  # they say that something is wrong, not what: named when no
 def conclude(work: Work) -> Json:
     """Name the case: `good`, `still_poor` or `no_gain`, with its evidence, and the commands worth running now."""
     confirm, test = work.stage("confirm"), work.stage("test")
-    outcome, findings = confirm["verdict"], work.stage("diagnose")["report"]["diagnosis"]
+    outcome, findings = confirm["verdict"], after_confirmation(work, work.stage("diagnose")["report"]["diagnosis"])
     fires = [f for f in findings if f["state"] == "fires"]
     case, decided = _case(work, outcome, test, findings)
     simple = _simple(work, test)
@@ -56,7 +57,8 @@ def conclude(work: Work) -> Json:
     )
     learned = _outcomes(work, findings)
     write_text(work.ledger.path / "outcomes.json", dumps(learned))
-    return {"report": {"verdict": to_json(verdict), "outcomes": learned, "reproduce": _reproduce(work)}}
+    report = {"diagnosis": findings, "verdict": to_json(verdict), "outcomes": learned, "reproduce": _reproduce(work)}
+    return {"report": report}
 
 
 # -- the case ---------------------------------------------------------------------------------------

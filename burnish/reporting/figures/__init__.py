@@ -3,6 +3,8 @@
 from burnish.reporting.figures.confusion import confusion_map as confusion_map
 from burnish.reporting.figures.curves import Line as Line
 from burnish.reporting.figures.curves import line_panel as line_panel
+from burnish.reporting.figures.finding import finding_figure as finding_figure
+from burnish.reporting.figures.finding import measure_figure as measure_figure
 from burnish.reporting.figures.scatter import Point as Point
 from burnish.reporting.figures.scatter import scatter as scatter
 from burnish.reporting.figures.tracks import Mark as Mark
