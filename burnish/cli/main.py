@@ -58,7 +58,21 @@ def _start(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Carry out one command line and return its exit code."""
+    """Carry out one command line and return its exit code; under torchrun rank 0 does, the others follow."""
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # remarks of torch's own on how it could be used better
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        return _carried_out(arguments)
+    from burnish.execution.ranks import dismiss, follow
+
+    if os.environ["RANK"] != "0":
+        return follow()
+    try:
+        return _carried_out(arguments)
+    finally:
+        dismiss()
+
+
+def _carried_out(arguments: Sequence[str] | None) -> int:
     try:
         code = app(args=list(arguments) if arguments is not None else None, prog_name="burnish", standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):

@@ -56,6 +56,7 @@ PANELS: dict[str, dict[str, str]] = {
         "seed": "Seed of splits and trainings.",
         "device": "auto, cpu, cuda, cuda:1 or mps.",
         "workers": "Runs at the same time; 0 takes what was measured to be fastest.",
+        "ranks": "Processes that do each run together (DDP), for networks too large for one device.",
         "on": "local, ray, or the address of a Ray cluster: ray://HOST:PORT or HOST:PORT.",
     },
 }

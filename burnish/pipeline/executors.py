@@ -5,14 +5,16 @@ by a measurement on this machine that does not depend on --workers, and more thr
 """
 
 import contextlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from burnish.errors import LedgerError
+from burnish.errors import LedgerError, UsageError
 from burnish.execution import InProcess, Pool
+from burnish.execution.ranks import launched
 from burnish.ledger import Ledger
 from burnish.losses import Loss
 from burnish.pipeline import remote
@@ -55,6 +57,11 @@ def executor(plan: Plan, recipe: Recipe, ledger: Ledger, scratch: Path) -> Itera
         LedgerError: the disk is full or cannot be written.
         UsageError: there is no such cluster, or the network cannot travel to it.
     """
+    count = launched() or recipe.ranks
+    if count > 1:
+        with _ranks(plan, recipe, ledger, scratch, count) as found:
+            yield found
+        return
     with _local(plan, recipe, ledger, scratch) as local:
         threads, note = _threads(plan, recipe, ledger, local)
         workers = recipe.workers or (max(cores() // threads, 1) if _on_cpu(recipe) else 1)
@@ -147,14 +154,9 @@ def _travels(plan: Plan, recipe: Recipe) -> bool:
 
 @contextlib.contextmanager
 def _cluster(plan: Plan, recipe: Recipe, ledger: Ledger, scratch: Path, threads: int) -> Iterator[Any]:
-    from burnish.errors import UsageError
     from burnish.execution.cluster import Cluster
 
-    if not _travels(plan, recipe):
-        raise UsageError(
-            f"{plan.source.name} cannot travel to a cluster: define it in a file and name it file.py:function, with a "
-            "loss that has a name, or leave out --on"
-        )
+    _must_travel(plan, recipe, "to a cluster", "--on")
     shared = {
         "name": scratch.name,
         "sign": scratch.name,
@@ -175,3 +177,32 @@ def _cluster(plan: Plan, recipe: Recipe, ledger: Ledger, scratch: Path, threads:
         received=partial(remote.received, ledger),
     ) as cluster:
         yield cluster
+
+
+@contextlib.contextmanager
+def _ranks(plan: Plan, recipe: Recipe, ledger: Ledger, scratch: Path, count: int) -> Iterator[Executor]:
+    """This process and others that do each run together; started here, or by torchrun."""
+    from burnish.execution.ranks import Ranks
+
+    _must_travel(plan, recipe, "to other ranks", "--ranks")
+    known = ledger.stage(STAGE)
+    beside = int(os.environ.get("LOCAL_WORLD_SIZE", count)) if launched() else count
+    threads = int(known["threads"]) if known else max(cores() // beside, 1)
+    if known is None:
+        ledger.put_stage(STAGE, {"threads": threads, "cores": cores(), "steps_per_second": {}})
+    context = {"held": str(scratch), "threads": threads, "device": recipe.device, "root": str(ledger.root.resolve())}
+    sent = {"context": context, "parcel": packed(plan, scratch=scratch, loss=recipe.loss), "first": False}
+    shared = {"context": context, "first": True}
+    with (
+        held(str(scratch), plan),
+        Ranks(target="burnish.pipeline.ranked:work", shared=shared, sent=sent, count=count, threads=threads) as ranks,
+    ):
+        yield Executor(pool=ranks, workers=1, threads=threads, note=f"each run by {count} ranks of {threads} thread(s)")
+
+
+def _must_travel(plan: Plan, recipe: Recipe, whither: str, flag: str) -> None:
+    if not _travels(plan, recipe):
+        raise UsageError(
+            f"{plan.source.name} cannot travel {whither}: define it in a file and name it file.py:function, with a "
+            f"loss that has a name, or leave out {flag}"
+        )

@@ -28,6 +28,7 @@ RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
     "max_drop": (lambda value: 0 <= value < math.inf, "0 or more and finite"),
     "target_score": (math.isfinite, "finite"),
     "seed": (lambda value: 0 <= value < SEEDS, f"from 0 to {SEEDS - 1}"),
+    "ranks": (lambda value: value >= 1, "at least 1"),
     "workers": (lambda value: value >= 0, "0 (as many as suit the machine) or more"),
     "screen": (lambda value: 4 <= value <= 200, "from 4 to 200"),
 }
@@ -56,6 +57,7 @@ class Recipe:
         threshold: Thresholds of the diagnosis as `NAME=VALUE`, in place of its own.
         resplit: Vouches that a trained network has seen none of the rows, so that they may be split anew.
         workers: Runs at the same time; 0 takes one for each core, or fewer where runs have several threads.
+        ranks: Processes that do each run together, by DDP; under torchrun as many as it started.
         on: Where runs are carried out: `local`, `ray`, or the address of a Ray cluster.
     """
 
@@ -91,6 +93,7 @@ class Recipe:
     threshold: tuple[str, ...] = ()
     resplit: bool = False
     on: str = "local"
+    ranks: int = 1
 
     def __post_init__(self) -> None:
         for name, (fits, expected) in RANGES.items():
@@ -106,6 +109,8 @@ class Recipe:
                 f"--on {self.on!r} is unknown; it is local (worker processes), ray (a Ray of its own on this machine, "
                 "or the one that RAY_ADDRESS names), ray://HOST:PORT, or HOST:PORT of a Ray cluster"
             )
+        if self.ranks > 1 and self.on != "local":
+            raise UsageError(f"--ranks {self.ranks} and --on {self.on} exclude one another: ranks need local processes")
         object.__setattr__(self, "techniques", tuple(self.techniques))
         object.__setattr__(self, "only", tuple(self.only))
         object.__setattr__(self, "against", tuple(self.against))

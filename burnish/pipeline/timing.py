@@ -19,7 +19,7 @@ from burnish.training.seeds import seed_everything
 __all__ = ["candidates", "cores", "fewest", "measured_rates", "steps_per_second"]
 
 SMALL_RATE = 1e-6  # of the timed steps: numbers that are not finite may take longer
-SECONDS, ROUNDS = 0.4, 2  # of each measurement, and how often all are taken in turns
+SECONDS, ROUNDS = 0.3, 2  # of each measurement, and how often all are taken in turns
 MOST_AT_ONCE = 12  # runs of the largest usual stage: more workers would idle
 HOPELESS = 0.5  # of the best: not measured again
 CLEARLY = 1.25  # more threads must give so many times the runs; a choice within the noise would differ from job to job

@@ -8,6 +8,7 @@ from typing import Any
 
 from burnish.data import Data
 from burnish.errors import UsageError
+from burnish.execution.ranks import launched
 from burnish.ledger import Ledger
 from burnish.pipeline.checking import bug_checks, check_plan, checked_plan
 from burnish.pipeline.executors import executor
@@ -158,4 +159,5 @@ def _recipe_of(recipe: Recipe, plan: Plan) -> Recipe:
 def _identity(recipe: Recipe, plan: Plan) -> dict[str, Any]:
     """What makes two jobs the same: the recipe but for how it is carried out, the network and the data."""
     values = {key: value for key, value in recipe.to_json().items() if key not in ("workers", "on")}
+    values["ranks"] = launched() or recipe.ranks
     return values | {"network_identity": plan.source.identity(), "fingerprint": plan.data.fingerprint}

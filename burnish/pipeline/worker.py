@@ -31,6 +31,7 @@ from burnish.plan import Averaging, Plan
 from burnish.records import Run
 from burnish.training import Fitted, fit
 from burnish.training.loop import Objective, device_for
+from burnish.training.ranks import current
 
 __all__ = ["SHADOW", "held", "keep", "train_plan", "train_run", "work"]
 
@@ -132,17 +133,21 @@ def train_plan(
     data = with_rows(plan.data.replicate(payload["split"]), payload.get("base", {}).get("rows", 1.0))
     checkpoint = ledger.path / "checkpoints" / f"{payload['id']}.pt"
     shadow = SHADOW if payload.get("readouts") else None
+    train = functools.partial(
+        fit,
+        plan,
+        seed=payload["seed"],
+        data=data,
+        device=device,
+        shadow=shadow,
+        objective=objective,
+        checkpoint=checkpoint,
+        every=CHECKPOINT_SECONDS,
+    )
+    if not current().first:
+        return record(plan, payload, train())
     with ledger.filling(payload["id"]) as directory:
-        fitted = fit(
-            plan,
-            seed=payload["seed"],
-            data=data,
-            device=device,
-            shadow=shadow,
-            objective=objective,
-            checkpoint=checkpoint,
-            every=CHECKPOINT_SECONDS,
-        )
+        fitted = train()
         run = record(plan, payload, fitted)
         if fitted.status == "done":
             saved = save_weights(fitted.model, directory / "weights.safetensors")

@@ -24,6 +24,7 @@ from burnish.training.averaging import Average, reestimate_batch_norm
 from burnish.training.checkpoint import load_checkpoint, save_checkpoint
 from burnish.training.feed import batches, steps_per_epoch
 from burnish.training.optimizers import build_optimizer, multiplier, set_rate
+from burnish.training.ranks import Group, current
 from burnish.training.seeds import generator, seed_everything
 
 __all__ = ["Fitted", "Objective", "calibration_batches", "device_for", "fit"]
@@ -126,28 +127,30 @@ def fit(
         >>> fitted.status, len(fitted.curves)
         ('done', 1)
     """
-    data, place = data or plan.data, device_for(device)
+    data, place, group = data or plan.data, device_for(device), current()
     seed_everything(seed, "start")
     network = copy.deepcopy(model) if model is not None else plan.build(seed)
-    network = _placed(network, data, place)
+    network = group.prepared(_placed(network, data, place), place)
     optimizer = build_optimizer(plan.optimizer, network, plan.freeze)
     averaging = plan.average or shadow
     average = Average(network, averaging.decay) if averaging else None
-    progress = _restore(checkpoint, network, optimizer, average)
+    progress = _restore(checkpoint, network, optimizer, average, group)
     step_loss = objective or _plain(plan)
     kept = time.monotonic()
 
     while progress.epoch < plan.epochs and progress.status == "done" and not _stopped(plan, progress):
-        seed_everything(seed, "epoch", progress.epoch)
+        seed_everything(seed, "epoch", progress.epoch, *([] if group.first else [group.rank]))
         start = time.perf_counter()
-        train_loss = _epoch(plan, data, network, optimizer, average, step_loss, seed, progress.epoch, place, on_step)
+        train_loss = _epoch(
+            plan, data, network, optimizer, average, step_loss, seed, progress.epoch, place, group, on_step
+        )
         progress.seconds += time.perf_counter() - start
         progress.examples += len(data.train)
-        _note(plan, data, network, average, train_loss, progress)
+        _note(plan, data, network, average, train_loss, progress, group)
         if on_epoch:
             on_epoch(progress.curves[-1])
         progress.epoch += 1
-        if checkpoint and time.monotonic() - kept >= every:
+        if checkpoint and group.first and time.monotonic() - kept >= every:
             _keep(checkpoint, network, optimizer, average, progress)
             kept = time.monotonic()
     return _finished(plan, data, network, average, progress, place)
@@ -163,23 +166,26 @@ def _epoch(
     seed: int,
     epoch: int,
     place: torch.device,
+    group: Group,
     on_step: Callable[[nn.Module], None] | None = None,
 ) -> float:
     """One pass over the training rows; the mean loss of its steps."""
     network.train()
+    forward = group.forward(network)
     steps, total = steps_per_epoch(len(data.train), plan.batch_size), 0.0
     for step, (x, y) in enumerate(batches(plan, data, seed=seed, epoch=epoch, device=place)):
+        x, y, share = group.part(x, y)
         set_rate(optimizer, plan.optimizer.lr * multiplier(plan.schedule, (epoch + step / steps) / plan.epochs))
 
-        def closure(x: torch.Tensor = x, y: torch.Tensor = y) -> torch.Tensor:
+        def closure(x: torch.Tensor = x, y: torch.Tensor = y, share: float = share) -> torch.Tensor:
             optimizer.zero_grad(set_to_none=True)
-            loss = step_loss(network(x), y, x)
+            loss = step_loss(forward(x), y, x) * share
             loss.backward()
             if plan.clip is not None:
                 nn.utils.clip_grad_norm_(network.parameters(), plan.clip)
             return loss
 
-        loss = float(cast(torch.Tensor, optimizer.step(cast(Any, closure))).detach())
+        loss = group.mean(cast(torch.Tensor, optimizer.step(cast(Any, closure))))
         if not np.isfinite(loss):
             return loss
         total += loss
@@ -191,11 +197,18 @@ def _epoch(
 
 
 def _note(
-    plan: Plan, data: Data, network: nn.Module, average: Average | None, train_loss: float, progress: _Progress
+    plan: Plan,
+    data: Data,
+    network: nn.Module,
+    average: Average | None,
+    train_loss: float,
+    progress: _Progress,
+    group: Group,
 ) -> None:
     """Measure on validation, remember the best weights, notice divergence."""
     judged = average.network(network) if average and plan.average else network
-    outputs = predict(judged, data.validation, data.preparation, device=str(next(network.parameters()).device))
+    place = str(next(network.parameters()).device)
+    outputs = group.from_first(lambda: predict(judged, data.validation, data.preparation, device=place))
     finite = np.isfinite(train_loss) and bool(np.isfinite(outputs).all())
     line: dict[str, Any] = {"epoch": progress.epoch + 1, "train_loss": train_loss}
     if not finite:
@@ -290,9 +303,9 @@ def _keep(
 
 
 def _restore(
-    path: Path | None, network: nn.Module, optimizer: torch.optim.Optimizer, average: Average | None
+    path: Path | None, network: nn.Module, optimizer: torch.optim.Optimizer, average: Average | None, group: Group
 ) -> _Progress:
-    state = load_checkpoint(path) if path else None
+    state = group.from_first(lambda: load_checkpoint(path)) if path else None
     if state is None:
         return _Progress()
     network.load_state_dict(state.pop("network"))

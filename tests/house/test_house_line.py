@@ -10,7 +10,7 @@ LINE = [
     *("evaluation", "training", "techniques", "exporting", "ensembling", "diagnosis", "studies", "compression"),
     *("reporting", "pipeline", "cli"),
 ]
-EVERYTHING = ("pipeline", "cli")
+EVERYTHING = ("pipeline", "cli", "__main__")
 # Those that get callables and names instead of techniques, so that they can work on anything.
 WITHOUT_TECHNIQUES = ("studies", "diagnosis", "compression", "reporting")
 ONLY = {"reporting": {"errors", "records", "ledger"}, "execution": {"errors", "records"}, "records": set()}
