@@ -74,10 +74,11 @@ def checked(name: str, value: Any) -> Any:
     kind = kind_of(name)
     if kind == list[str]:
         items = [str(item) for item in (value if isinstance(value, list | tuple) else [value])]
-        if name == "only":
+        if name in ("only", "log"):
             items = [part.strip() for item in items for part in COMMAS.split(item) if part.strip()]
         if not items:
-            raise UsageError(f"{name} needs names of techniques, separated by commas; `burnish techniques` lists them")
+            what = "tensorboard or mlflow" if name == "log" else "names of techniques; `burnish techniques` lists them"
+            raise UsageError(f"{name} needs values separated by commas: {what}")
         return tuple(items)
     accepted: tuple[type, ...] = {int: (int,), float: (int, float)}.get(kind, (str, int, float))
     if kind is bool:

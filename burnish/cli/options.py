@@ -57,6 +57,7 @@ PANELS: dict[str, dict[str, str]] = {
         "device": "auto, cpu, cuda, cuda:1 or mps.",
         "workers": "Runs at the same time; 0 takes what was measured to be fastest.",
         "ranks": "Processes that do each run together (DDP), for networks too large for one device.",
+        "log": "Write runs and results for tensorboard, mlflow or both, separated by commas.",
         "on": "local, ray, or the address of a Ray cluster: ray://HOST:PORT or HOST:PORT.",
     },
 }
@@ -70,6 +71,7 @@ METAVARS = {
     "against": "TECHNIQUE",
     "only": "NAMES",
     "threshold": "NAME=VALUE",
+    "log": "NAMES",
     "require": "LIMITS",
 }
 PLAIN = {int: "N", float: "X", bool: ""}  # a flag without a value has no word after it

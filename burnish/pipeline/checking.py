@@ -4,6 +4,7 @@ from burnish.diagnosis.preflight import preflight
 from burnish.errors import Conflict, NotApplicable, UsageError
 from burnish.losses import LOSSES, Loss
 from burnish.pipeline.factors import limited_to
+from burnish.pipeline.logs import check_loggers
 from burnish.pipeline.recipe import Recipe
 from burnish.pipeline.setup import base_plan, load_data
 from burnish.plan import Plan
@@ -43,6 +44,7 @@ def check_recipe(recipe: Recipe) -> None:
     if recipe.loss is not None:
         Loss(name=recipe.loss)
     device_for(recipe.device)
+    check_loggers(recipe.log)
 
 
 def check_plan(recipe: Recipe, plan: Plan) -> None:

@@ -57,6 +57,7 @@ class Recipe:
         threshold: Thresholds of the diagnosis as `NAME=VALUE`, in place of its own.
         resplit: Vouches that a trained network has seen none of the rows, so that they may be split anew.
         workers: Runs at the same time; 0 takes one for each core, or fewer where runs have several threads.
+        log: Viewers that runs and results are written for: `tensorboard`, `mlflow`.
         ranks: Processes that do each run together, by DDP; under torchrun as many as it started.
         on: Where runs are carried out: `local`, `ray`, or the address of a Ray cluster.
     """
@@ -94,6 +95,7 @@ class Recipe:
     resplit: bool = False
     on: str = "local"
     ranks: int = 1
+    log: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, (fits, expected) in RANGES.items():
@@ -116,6 +118,7 @@ class Recipe:
         object.__setattr__(self, "against", tuple(self.against))
         object.__setattr__(self, "threshold", tuple(self.threshold))
         Thresholds.parse(self.threshold)
+        object.__setattr__(self, "log", tuple(self.log))
 
     @classmethod
     def from_mapping(cls, values: dict[str, Any]) -> "Recipe":

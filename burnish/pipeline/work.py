@@ -12,6 +12,7 @@ from burnish.execution.ranks import launched
 from burnish.ledger import Ledger
 from burnish.pipeline.checking import bug_checks, check_plan, checked_plan
 from burnish.pipeline.executors import executor
+from burnish.pipeline.logs import Logging
 from burnish.pipeline.progress import Progress
 from burnish.pipeline.recipe import Recipe
 from burnish.pipeline.running import Observer, Runner
@@ -121,7 +122,7 @@ def opened(
         findings = bug_checks(plan) if ledger.stage("preflight") is None else None
     with ledger.alone() as scratch:
         ledger.open(_identity(recipe, plan) | handed)
-        observer = Progress(ledger, observer)
+        observer = Progress(ledger, Logging(recipe.log, ledger, observer))
         with executor(plan, recipe, ledger, scratch) as found, threads_set(found.threads):
             if found.note:
                 observer({"event": "note", "text": found.note})
@@ -158,6 +159,6 @@ def _recipe_of(recipe: Recipe, plan: Plan) -> Recipe:
 
 def _identity(recipe: Recipe, plan: Plan) -> dict[str, Any]:
     """What makes two jobs the same: the recipe but for how it is carried out, the network and the data."""
-    values = {key: value for key, value in recipe.to_json().items() if key not in ("workers", "on")}
+    values = {key: value for key, value in recipe.to_json().items() if key not in ("workers", "on", "log")}
     values["ranks"] = launched() or recipe.ranks
     return values | {"network_identity": plan.source.identity(), "fingerprint": plan.data.fingerprint}

@@ -12,7 +12,7 @@ from burnish.pipeline.recipe import Recipe
 DATA = "--data --group --max-rows --modality --target --task --time"
 TRAINING = "--batch-size --checkpoint --epochs --loss --lr --optimizer --resplit --with"
 JOB = (
-    "--budget --device --max-drop --metric --min-gain --on --only --ranks --require --seed --target-score "
+    "--budget --device --log --max-drop --metric --min-gain --on --only --ranks --require --seed --target-score "
     "--threshold --workers"
 )
 VIEW = "--help --json --quiet"
