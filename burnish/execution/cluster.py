@@ -149,10 +149,10 @@ def _connected(address: str, own: int | None) -> Any:
         options.pop("include_dashboard")
     try:
         ray.init(address=place, **options)
-    except (ConnectionError, OSError, RuntimeError, ValueError) as error:
+    except Exception as error:  # Ray raises its own, and others
         raise UsageError(
-            f"no Ray cluster answers at {place!r}: {_line(error)}; start one with `ray start --head`, or give --on ray "
-            "for one on this machine"
+            f"no Ray cluster can be used at {place!r}: {_line(error)}; start one with `ray start --head` (with the same "
+            "RAY_AUTH_MODE and token as here), or give --on ray for one on this machine"
         ) from error
     return ray
 

@@ -39,7 +39,8 @@ def test_every_flag_arrives(job, tmp_path):
         "--max-rows 500 --resplit --checkpoint w.safetensors --epochs 7 --batch-size 16 --optimizer sgd --lr 1e-2 "
         "--loss focal "
         "--metric f1 --budget quick --only Mixup,EMA --only SAM --min-gain 0.1 --max-drop 0.2 --target-score 0.9 "
-        "--threshold degradation=0.2 --require bytes<=5 --seed 3 --device cpu --workers 2 --on local --ranks 2 --log tensorboard,mlflow "
+        "--threshold degradation=0.2 --require bytes<=5 --seed 3 --device cpu --workers 2 --on local "
+        "--ranks 2 --log tensorboard,mlflow "
         "--levels mixed --vary-lr --screen 16"
     )
     given = ["--with", "Dropout(rate=0.2)", "--with", "Mixup()", "--out", str(tmp_path)]
