@@ -151,8 +151,8 @@ def _connected(address: str, own: int | None) -> Any:
         ray.init(address=place, **options)
     except Exception as error:  # Ray raises its own, and others
         raise UsageError(
-            f"no Ray cluster can be used at {place!r}: {_line(error)}; start one with `ray start --head` (with the same "
-            "RAY_AUTH_MODE and token as here), or give --on ray for one on this machine"
+            f"no Ray cluster can be used at {place!r}: {_line(error)}; start one with `ray start --head`, with the "
+            "RAY_AUTH_MODE and token that are set here, or give --on ray for one on this machine"
         ) from error
     return ray
 
