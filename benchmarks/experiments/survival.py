@@ -14,7 +14,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve()
 ROOT = HERE.parents[2]
@@ -181,9 +183,9 @@ def lost_node(work: Path, expected: dict) -> dict:
         from ray.cluster_utils import Cluster
     except ImportError:
         return {"skipped": "the extra ray is not installed"}
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    cluster = started(lambda: Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False}))
     try:
-        node, nodes, drivers = cluster.add_node(num_cpus=2), 0, 0
+        node, nodes, drivers = started(lambda: cluster.add_node(num_cpus=2)), 0, 0
         flags = ("--on", cluster.address)
         study = Study(work / "ray", *flags)
         for target in (3, 8):
@@ -191,7 +193,7 @@ def lost_node(work: Path, expected: dict) -> dict:
                 pass
             cluster.remove_node(node, allow_graceful=False)
             nodes += 1
-            node = cluster.add_node(num_cpus=2)
+            node = started(lambda: cluster.add_node(num_cpus=2))
         while study.runs_done() < 12 and study.wait(0.1) is None:
             pass
         if study.wait(0) is None:
@@ -202,6 +204,16 @@ def lost_node(work: Path, expected: dict) -> dict:
         return {"nodes_killed": nodes, "drivers_killed": drivers, "equal": 1}
     finally:
         cluster.shutdown()
+
+
+def started(start: Callable[[], Any]) -> Any:
+    """What `start` gives; Ray gives up after half a minute, which a busy machine may need longer."""
+    for _ in range(4):
+        try:
+            return start()
+        except Exception as error:
+            said = error
+    raise said
 
 
 def note(name: str, result: dict) -> None:

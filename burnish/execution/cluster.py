@@ -55,7 +55,7 @@ class Cluster:
         received: Callable[[str, Json], Json] = lambda job_id, answer: answer,
         retries: int = RETRIES,
     ) -> None:
-        self._ray = _connected(address, own)
+        self._ray, self._mine = _connected(address, own)
         self._threads, self._most, self._sent, self._received = threads, most, sent, received
         variables = dict.fromkeys(THREAD_VARIABLES, str(threads))
         options = {"num_cpus": threads, "num_gpus": gpus, "max_retries": retries}
@@ -71,8 +71,9 @@ class Cluster:
         self.close()
 
     def close(self) -> None:
-        """Leave the cluster; one of our own ends."""
-        self._ray.shutdown()
+        """Leave the cluster; one of our own ends, one that the caller had joined stays."""
+        if self._mine:
+            self._ray.shutdown()
 
     @property
     def workers(self) -> int:
@@ -130,15 +131,15 @@ def _serve(target: str, shared: Json, payload: Json) -> Json:
         return failure(error)
 
 
-def _connected(address: str, own: int | None) -> Any:
-    """The module `ray`, connected."""
+def _connected(address: str, own: int | None) -> tuple[Any, bool]:
+    """The module `ray`, connected, and whether that was done here."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         ray = importlib.import_module("ray")
     except ImportError:
         raise UsageError(INSTALL) from None
     if ray.is_initialized():
-        return ray
+        return ray, False
     place = os.environ.get("RAY_ADDRESS") or "local" if address == "ray" else address
     options: Json = {"log_to_driver": False, "logging_level": "ERROR", "include_dashboard": False}
     if place == "local":
@@ -154,7 +155,7 @@ def _connected(address: str, own: int | None) -> Any:
             f"no Ray cluster can be used at {place!r}: {_line(error)}; start one with `ray start --head`, with the "
             "RAY_AUTH_MODE and token that are set here, or give --on ray for one on this machine"
         ) from error
-    return ray
+    return ray, True
 
 
 def _line(error: BaseException) -> str:

@@ -127,6 +127,36 @@ def test_the_live_line_names_the_runs_of_commands_without_stages(monkeypatch):
     assert "compare" in stream.getvalue()
 
 
+def effects(done):
+    rows = [
+        types.SimpleNamespace(technique="Mixup()", gain=0.0123, error=0.004, on=3, off=2),
+        types.SimpleNamespace(technique="A[b]", gain=None, error=None, on=1, off=4),
+    ]
+    return {"event": "effects", "done": done, "total": 12, "rows": rows}
+
+
+def test_plain_lines_tell_effects_once_the_screen_is_through():
+    assert describe(effects(5)) == []
+    assert describe(effects(12)) == [
+        "effects so far, from the screen alone:",
+        "  Mixup()  +0.012 ± 0.004  (3 runs with it, 2 without)",
+        "  A[b]     not known yet  (1 runs with it, 4 without)",
+    ]
+
+
+def test_a_terminal_shows_effects_while_the_screen_runs(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "200")
+    stream = Terminal()
+    with live(stream) as observer:
+        observer(EVENTS[3] | {"name": "screen"})
+        observer(EVENTS[4] | {"stage": "screen", "job_seconds_left": 300})
+        observer(effects(5))
+    assert "+0.012 ± 0.004" in stream.getvalue()
+    assert "A[b]" in stream.getvalue()
+    assert "1:05 left (5:00 with the stages to come)" in stream.getvalue()
+
+
 def test_watching_picks_the_view(monkeypatch):
     stream = Terminal()
     monkeypatch.setattr(sys, "stdout", stream)
