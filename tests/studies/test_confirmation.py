@@ -125,3 +125,49 @@ def test_shared_examples_weigh_more_than_separate_ones():
     shared = example_error([np.arange(200)] * 2, lambda j, at: gains[at].mean())
     apart = example_error([np.arange(200), np.arange(200, 400)], lambda j, at: gains[at].mean())
     assert shared / apart == pytest.approx(np.sqrt(2), rel=0.15)
+
+
+@pytest.mark.parametrize(("looks", "n_train", "n_validation"), [((3, 5, 8), 300, 100), ((3,), 300, 100)])
+def test_overlapping_splits_do_not_confirm_what_is_not_there(looks, n_train, n_validation):
+    """Two equal arms on splits of one pool: gains that share examples, as resampled validation sets do."""
+    rng, n, wrong = np.random.default_rng(3), n_train + n_validation, 0
+    for _ in range(400):
+        own = rng.normal(size=n)  # what example i adds to the gain of whatever split validates on it
+        gains = []
+        for _ in range(looks[-1]):
+            rows = rng.choice(n, n_validation, replace=False)
+            gains.append(own[rows].mean() + 0.02 * rng.normal())
+        wrong += sequentially(gains, looks, n_train=n_train, n_validation=n_validation) == CONFIRMED
+    assert wrong / 400 <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 400)
+
+
+def test_fixed_validation_confirms_by_chance_at_most_at_its_rate():
+    """Replicates that all validate on the same examples: their spread alone would be far too sure."""
+    rng, wrong, naive = np.random.default_rng(4), 0, 0
+    for _ in range(400):
+        own = rng.normal(size=200)
+        gains = own.mean() + 0.03 * rng.normal(size=8)
+        few = {"n_train": 800, "n_validation": 200}
+        wrong += sequentially(gains, (3, 5, 8), example_se=float(own.std(ddof=1) / np.sqrt(200)), **few) == CONFIRMED
+        naive += sequentially(gains, (3, 5, 8), n_train=800, n_validation=0) == CONFIRMED
+    assert wrong / 400 <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 400)
+    assert naive / 400 > 0.2
+
+
+def test_error_is_spent_over_the_looks_and_the_p_value_says_so():
+    """A p-value at the level of the look is the whole error; more looks cost more of each."""
+    for looks in ((3,), (3, 5), (3, 5, 8)):
+        level = look_level(looks)
+        t = stats.t.ppf(1 - level, looks[0] - 1) / np.sqrt(looks[0])
+        gains = np.array([-1.0, 0.0, 1.0]) + t  # standard deviation 1, so that t is just reached
+        decision = decide(gains, n_train=100, n_validation=0, looks=looks, min_gain=0.0)
+        assert decision.p_value == pytest.approx(0.05, abs=2e-3)
+        assert decision.estimate.low == pytest.approx(0.0, abs=1e-9)
+
+
+def sequentially(gains, looks, **how):
+    for n in looks:
+        verdict = decide(gains[:n], looks=looks, min_gain=0.0, **how).verdict
+        if verdict != CONTINUE:
+            break
+    return verdict
