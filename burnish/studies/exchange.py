@@ -19,9 +19,11 @@ __all__ = ["d_optimal", "log_determinant"]
 
 Array = np.ndarray
 
-PRIMARY = 1e6  # prior variance of intercept and main effects: as good as free
+PRIMARY = 1e3  # prior variance of intercept and main effects: as good as free, and no more, for the arithmetic's sake
 POTENTIAL = 1 / 16  # prior variance of an interaction, relative to the noise
 RESTARTS = 10
+SWEEPS = 50  # over all runs; a handful is enough, and rounding must not go round in circles
+GAIN = 1e-6  # of the determinant that is worth an exchange
 MOST_ROWS = 4096  # candidate rows looked at; more are thinned at random
 
 
@@ -76,8 +78,7 @@ def _exchanged(scaled: Array, picked: Array) -> Array:
     """
     own = (scaled**2).sum(1)
     against = scaled @ scaled[picked].T
-    moved = True
-    while moved:
+    for _ in range(SWEEPS):
         moved = False
         for t in range(len(picked)):
             others = np.delete(np.arange(len(picked)), t)
@@ -85,9 +86,11 @@ def _exchanged(scaled: Array, picked: Array) -> Array:
             beside = against[:, others]
             variance = own - ((beside @ inner) * beside).sum(1)
             best = int(variance.argmax())
-            if variance[best] > variance[picked[t]] * (1 + 1e-6) + 1e-9:
+            if 1 + variance[best] > (1 + variance[picked[t]]) * (1 + GAIN):
                 picked[t], moved = best, True
                 against[:, t] = scaled @ scaled[best]
+        if not moved:
+            break
     return picked
 
 
