@@ -30,11 +30,13 @@ class Latency:
 
     Attributes:
         p50: Median with its interval.
+        p95: The time that 95 of 100 calls stay under.
         p99: The time that 99 of 100 calls stay under.
         samples: All timed calls, in the order of the rounds; round i of one model belongs to round i of another.
     """
 
     p50: Estimate
+    p95: Estimate
     p99: Estimate
     samples: tuple[float, ...]
 
@@ -142,6 +144,7 @@ def _in_fresh_process(request: dict[str, object], rows: Array, threads: int) -> 
 def _summary(times: Array, level: float) -> Latency:
     return Latency(
         p50=quantile(times, 0.5, level=level),
+        p95=quantile(times, 0.95, level=level),
         p99=quantile(times, 0.99, level=level),
         samples=tuple(times.tolist()),
     )

@@ -94,12 +94,12 @@ def test_interval_of_the_median_covers_as_promised():
 
 def test_ratio_is_paired():
     flat = Estimate(value=1.0, unit="ms")
-    slow = Latency(p50=flat, p99=flat, samples=tuple(np.linspace(1, 9, 50)))
-    fast = Latency(p50=flat, p99=flat, samples=tuple(np.linspace(0.5, 4.5, 50)))
+    slow = Latency(p50=flat, p95=flat, p99=flat, samples=tuple(np.linspace(1, 9, 50)))
+    fast = Latency(p50=flat, p95=flat, p99=flat, samples=tuple(np.linspace(0.5, 4.5, 50)))
     assert ratio(slow, fast).value == pytest.approx(0.5)
     assert ratio(slow, fast).high == pytest.approx(0.5)
     with pytest.raises(UsageError, match="rounds"):
-        ratio(slow, Latency(p50=flat, p99=flat, samples=(1.0,)))
+        ratio(slow, Latency(p50=flat, p95=flat, p99=flat, samples=(1.0,)))
 
 
 def test_serving_does_not_need_torch():

@@ -107,25 +107,26 @@ def bench(
     repeats: Annotated[int, typer.Option("--repeats", metavar="N", min=20, help="Calls of each model.")] = 400,
     threads: Annotated[int, typer.Option("--threads", metavar="N", min=1, help="Threads inside one operator.")] = 1,
 ) -> None:
-    """Measure the latency of ONNX models in a fresh process. Needs no torch."""
-    from burnish.exporting.latency import latency
+    """Measure latency, throughput, size, work and memory of ONNX models in fresh processes. Needs no torch."""
+    from burnish.exporting.bench import bench as measure
 
-    missing = [str(path) for path in models if not path.is_file()]
-    if missing:
-        raise UsageError(f"there is no file {', '.join(missing)}")
-    batches = tuple(batch) if batch else (1, 32)
-    measured = latency({str(path): path for path in models}, batches=batches, repeats=repeats, threads=threads)
-    rows = [
-        (name, size, found.p50, found.p99, Path(name).stat().st_size)
-        for name, sizes in measured.items()
-        for size, found in sizes.items()
-    ]
-    keys = ("model", "batch", "p50_ms", "p99_ms", "bytes")
-    shown = [(name, size, _bare(p50), _bare(p99), f"{count:,}") for name, size, p50, p99, count in rows]
-    text = None if asked.json else table(("model", "batch", "p50 ms", "p99 ms", "bytes"), shown)
-    show(asked, {"latency": [dict(zip(keys, row, strict=True)) for row in rows]}, text)
+    rows = measure(models, batches=tuple(batch) if batch else (1, 32), repeats=repeats, threads=threads)
+    show(asked, {"latency": rows}, None if asked.json else table(BENCH_HEAD, map(_benched, rows)))
     if not asked.json:
-        print(f"95 % intervals; {rows[0][2].n} calls each, in turns, {threads} thread(s)")
+        print(f"95 % intervals over {rows[0]['p50_ms'].n} calls each, in turns, {threads} thread(s)")
+
+
+BENCH_HEAD = (
+    *("model", "batch", "p50 ms", "p95 ms", "p99 ms", "× first", "examples/s"),
+    *("bytes", "parameters", "operations", "peak memory"),
+)
+
+
+def _benched(row: dict[str, Any]) -> tuple[Any, ...]:
+    counts = [row[name] for name in ("bytes", "parameters", "operations", "peak_memory")]
+    times = [_bare(row[name]) for name in ("p50_ms", "p95_ms", "p99_ms", "ratio")]
+    speed = f"{row['examples_per_second']:,.0f}"
+    return row["model"], row["batch"], *times, speed, *(None if n is None else f"{n:,}" for n in counts)
 
 
 def _bare(estimate: Estimate) -> str:
