@@ -264,6 +264,8 @@ def study(
     observer: Observer | None = None,
     budget: str | None = None,
     only: tuple[str, ...] = (),
+    levels: str | None = None,
+    vary_lr: bool = False,
 ) -> dict[str, Any]:
     """Which techniques pay: the experiment without compression, export and test.
 
@@ -276,6 +278,8 @@ def study(
         observer: Told what happens.
         budget: Overrides the recipe's.
         only: Techniques the study is limited to, by name or notation; overrides the recipe's.
+        levels: `two` or `mixed`; overrides the recipe's.
+        vary_lr: Vary the learning rate beside the techniques.
 
     Returns:
         The content of report.json so far; of a dry run with the design as `forecast`.
@@ -284,7 +288,13 @@ def study(
     from burnish.pipeline.main_job import STUDY, run_stages
 
     recipe = subject if isinstance(subject, Recipe) else Recipe(data=None)
-    recipe = replace(recipe, budget=budget or recipe.budget, only=tuple(only) or recipe.only)
+    recipe = replace(
+        recipe,
+        budget=budget or recipe.budget,
+        only=tuple(only) or recipe.only,
+        levels=levels or recipe.levels,
+        vary_lr=vary_lr or recipe.vary_lr,
+    )
     plan = None if isinstance(subject, Recipe) else subject
     with _folder(Path(out) if out else None) as root:
         if dry_run:

@@ -16,6 +16,7 @@ __all__ = ["Progress", "screened_so_far"]
 Event = dict[str, Any]
 PAUSE = 1.0  # seconds between two notes of runs
 SCREEN = "screen"
+NUISANCE = ("LearningRate(",)  # varied beside the techniques, none itself
 
 
 class Progress:
@@ -56,4 +57,5 @@ def screened_so_far(ledger: Ledger) -> list[SoFar]:
     if named is None:
         return []
     scores = [run.score if run.status == "done" else float("nan") for run in runs]
-    return effects_so_far([run.techniques for run in runs], scores, greater_is_better=metric(named).greater_is_better)
+    recipes = [[text for text in run.techniques if not text.startswith(NUISANCE)] for run in runs]
+    return effects_so_far(recipes, scores, greater_is_better=metric(named).greater_is_better)
