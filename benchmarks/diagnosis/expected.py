@@ -76,6 +76,7 @@ TRUE_FINDINGS: dict[str, dict[str, str]] = {
         "R18": FRAGILE,
     },
     "trec": {
+        "R2": "a linear model on word counts is as good as a small network on 1,600 questions",
         "R4": SMALL,
         "R6": OVERFIT,
         "R8": LITTLE,

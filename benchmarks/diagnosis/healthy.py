@@ -48,9 +48,9 @@ class Setup:
     validation: tuple[Any, np.ndarray] | None = None
     as_is: bool = False
     form: Form = field(default_factory=Form)
-    epochs: int = 12
-    batch_size: int = 32
-    lr: float = 2e-3
+    epochs: int = 10
+    batch_size: int = 64
+    lr: float = 3e-3
     loss: Any = None
     batch: tuple[Any, ...] = ()
     last: Callable[[Plan], Plan] | None = None
@@ -117,7 +117,7 @@ def _cifar10(seed: int) -> Setup:
         np.savez_compressed(kept, **_read_cifar())
     arrays = np.load(kept)
     return Setup(
-        name="cifar10", modality="image", inputs=arrays["x"], targets=arrays["y"], form=Form(width=16), epochs=10
+        name="cifar10", modality="image", inputs=arrays["x"], targets=arrays["y"], form=Form(width=16), epochs=12
     )
 
 
@@ -155,7 +155,7 @@ def _adult(seed: int) -> Setup:
     frame = pd.read_csv(DATA / "adult" / "adult.csv", skipinitialspace=True, na_values="?")
     frame = frame.sample(2400, random_state=seed).reset_index(drop=True)
     labels = frame.pop("income").astype(str).to_numpy(dtype=object)
-    return Setup(name="adult", modality="table", inputs=frame, targets=labels, lr=1e-3)
+    return Setup(name="adult", modality="table", inputs=frame, targets=labels, lr=2e-3, epochs=8)
 
 
 def _kin8nm(seed: int) -> Setup:
@@ -167,7 +167,7 @@ def _kin8nm(seed: int) -> Setup:
     columns = np.loadtxt(folder / "index_features.txt").astype(int)
     frame = pd.DataFrame(rows[:, columns], columns=[f"x{i}" for i in range(len(columns))])
     target = rows[:, int(np.loadtxt(folder / "index_target.txt"))]
-    return Setup(name="kin8nm", modality="table", inputs=frame, targets=target.astype(float), epochs=20)
+    return Setup(name="kin8nm", modality="table", inputs=frame, targets=target.astype(float), epochs=25, lr=1e-2)
 
 
 HEALTHY: dict[str, Callable[[int], Setup]] = {

@@ -108,8 +108,10 @@ def _convolutions(inputs: tuple[int, ...], form: Form) -> tuple[list[nn.Module],
     layers: list[nn.Module] = []
     wide = max(form.width // 2, 1)
     while side >= 8:
-        layers += [nn.Conv2d(channels, wide, 3, padding=1), *_after(wide, form, two=True), nn.MaxPool2d(2)]
-        channels, wide, side = wide, 2 * wide, side // 2
+        step = 2 if side > 16 else 1
+        convolution = nn.Conv2d(channels, wide, 3, padding=1, stride=step)
+        layers += [convolution, *_after(wide, form, two=True), nn.MaxPool2d(2)]
+        channels, wide, side = wide, 2 * wide, side // (2 * step)
     return [*layers, nn.Flatten()], channels * side * side
 
 

@@ -11,6 +11,7 @@ __all__ = ["embedded", "pooled", "simple_features"]
 Array = np.ndarray
 SIDE, LENGTH, PARTS = 8, 64, 64
 HASHED = 4096  # columns of token counts
+LEAST_TEXTS = 8  # in which a word has to be
 
 
 def embedded(data: Data, stored: Array) -> Array:
@@ -43,7 +44,7 @@ def simple_features(data: Data, stored: Array) -> Array:
     from sklearn.preprocessing import StandardScaler
 
     if data.modality == "text":
-        counts = token_counts(stored)
+        counts = _frequent(token_counts(np.where(stored > 1, stored, 0)))
         counts.data = np.log1p(counts.data)
         parts = min(PARTS, min(counts.shape) - 1)
         values = TruncatedSVD(parts, random_state=0).fit_transform(counts)
@@ -53,6 +54,12 @@ def simple_features(data: Data, stored: Array) -> Array:
             parts = min(PARTS, len(values))
             values = PCA(parts, svd_solver="randomized", random_state=0).fit_transform(values)
     return StandardScaler().fit_transform(values)
+
+
+def _frequent(counts: Any) -> Any:
+    """The columns in several rows: the vocabulary is that of the training rows, so rare words tell these apart."""
+    enough = np.flatnonzero(np.asarray((counts > 0).sum(0)).ravel() >= LEAST_TEXTS)
+    return counts[:, enough] if len(enough) > 1 else counts
 
 
 def pooled(values: Array, axis: int, places: int) -> Array:

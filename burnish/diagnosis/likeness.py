@@ -22,13 +22,14 @@ CANDIDATES, SIMILAR = 6, 0.85  # rows with the likeliest fingerprint, and the co
 SAME, USUAL = 0.8, 0.6  # least correlation of the details, and most of the least likely candidate's
 BLOCK = 512
 SHINGLE, LEAST_WORDS, CONTAINED = 3, 6, 0.8
+SURE_WORDS = 8  # known ones, that make two texts the same although some of their words are not known
 COMMON = 200  # a shingle in more rows than that says nothing
 DECIMALS = 2
 PAIRS = 2000  # at random, for the median distance
 
 
 def exact_keys(data: Data, stored: Array) -> list[bytes | None]:
-    """A hash of each row's content; None for a text whose words are mostly unknown, which may be any text."""
+    """A hash of each row's content; None for a text with unknown words and few others, which may be any text."""
     keys: list[bytes | None] = []
     for start in range(0, len(stored), BLOCK):
         part = np.ascontiguousarray(stored[start : start + BLOCK])
@@ -148,9 +149,9 @@ def _usual_distance(one: Array, two: Array) -> float:
 
 
 def _blind(tokens: Array) -> Array:
-    """Texts of which less than half of the words are known, or that have none."""
+    """Texts with unknown words and too few known ones beside them: different texts may look like that."""
     words, known = (tokens > 0).sum(1), (tokens > 1).sum(1)
-    return 2 * known < np.maximum(words, 1)
+    return (known < words) & ((known < SURE_WORDS) | (2 * known < words)) | (words == 0)
 
 
 def _by_shingles(first: Array, second: Array) -> tuple[Array, Array]:
@@ -175,9 +176,9 @@ def _by_shingles(first: Array, second: Array) -> tuple[Array, Array]:
 
 
 def _shingles(tokens: Array) -> tuple[Array, Array]:
-    """Row and hash of every run of three known or unknown words."""
+    """Row and hash of every run of three known words."""
     parts = [tokens[:, k : tokens.shape[1] - SHINGLE + 1 + k].astype(np.int64) for k in range(SHINGLE)]
-    there = np.all([part > 0 for part in parts], axis=0) & (np.sum([part == 1 for part in parts], axis=0) < 2)
+    there = np.all([part > 1 for part in parts], axis=0)
     code = (parts[0] * 1_000_003 + parts[1]) * 1_000_003 + parts[2]
     row, column = np.nonzero(there)
     return row, code[row, column] % 2**22

@@ -75,7 +75,7 @@ class Thresholds:
     gradient_ratio: float = 1e-3
 
     # R15 dead units (CS231n: as much as 40 %)
-    dead_warn: float = 0.1
+    dead_warn: float = 0.3  # healthy networks trained with Adam have 10 to 25 % (benchmarks/diagnosis)
     dead_severe: float = 0.4
 
     # R16 batch statistics (Wu and He 2018: batches of 8 and fewer)
