@@ -11,7 +11,7 @@ from burnish.diagnosis.rule import Rule
 from burnish.diagnosis.subject import Subject
 from burnish.evaluation.learning_curve import SHARES, LearningCurve, learning_curve, same_steps
 from burnish.evaluation.predict import predict
-from burnish.records import Finding
+from burnish.records import Finding, to_json
 from burnish.training.loop import device_for, fit
 
 __all__ = ["check", "price"]
@@ -71,7 +71,7 @@ def _judged(subject: Subject, curve: LearningCurve) -> Finding:
         "log_x": True,
     }
     detail: dict[str, Any] = {"sizes": list(curve.sizes), "errors": [list(row) for row in curve.errors]}
-    detail |= {"gain": gain.value, "gain_low": low, "monotone": curve.monotone}
+    detail |= {"gain": gain.value, "gain_low": low, "monotone": curve.monotone, "curve": to_json(curve)}
     tell = RULE.judge(curve.relative_gain > limit and low > 0 and curve.monotone)
     lost = (subject.share(gain.value), "of the error that twice the rows should take off")
     return tell(curve.relative_gain, limit, said + ".", lost=lost, figure=figure, **detail)

@@ -256,10 +256,10 @@ def _metric(now: Situation) -> Iterator[Action]:
 def _deeper_look(now: Situation) -> Iterator[Action]:
     """Rules that the budget left out."""
     left = [f["rule"] for f in now.findings if f["state"] == "cannot tell" and f["detail"].get("skipped")]
-    if now.case == "good" or not left or now.plan or now.recipe.budget == "thorough":
+    if now.case == "good" or not left or now.plan:
         return
     price = sum(float(f["detail"].get("price_runs") or 1.0) for f in now.findings if f["rule"] in left)
-    command = replace(now.recipe, budget="thorough").command("diagnose")
+    command = replace(now.recipe, budget="standard", only=(), require=None, target_score=None).command("diagnose")
     yield _action(now, command, f"{', '.join(left)} were left out for their price", PRIORS["look"], 8 + price)
 
 
