@@ -70,10 +70,9 @@ def rare_class(case: Setup, rng: np.random.Generator) -> Setup:
 
 
 def few_rows(case: Setup, rng: np.random.Generator) -> Setup:
-    """3 % of the training rows; validation as it was, and steps enough."""
+    """3 % of 5,000 rows to train on; validation as it was, and steps enough."""
     train, validation = _halves(case, rng)
-    kept = train[: round(0.03 * len(train))]
-    return replace(_with(case, kept, validation), epochs=4 * case.epochs, batch_size=8)
+    return replace(_with(case, train[:150], validation), epochs=2 * case.epochs, batch_size=16)
 
 
 def shifted(case: Setup, rng: np.random.Generator) -> Setup:
