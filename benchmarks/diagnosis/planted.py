@@ -3,8 +3,8 @@
     python benchmarks/diagnosis/planted.py [--out runs/diagnosis] [--seeds 2] [--only rate_x30,digits] [--summary]
 
 A case is (data, fault, seed). Each is diagnosed as a user would, by `burnish.diagnose(plan)` on one core: bug checks,
-pilot runs, rules, data checks. One JSON file per case; `results.json` beside this file is put together from all of
-them. What counts as naming a fault, and what is true of the healthy cases, is in `expected.py`.
+pilot runs, rules, data checks. One JSON file per case; `--summary` puts them together in `results.json` beside this
+file. What counts as naming a fault, and what is true of the healthy cases, is in `expected.py`.
 """
 
 import argparse
@@ -19,7 +19,7 @@ import torch
 from expected import CALIBRATION, EXPECTED
 from faults import FAULTS
 from healthy import HEALTHY
-from summary import summarize
+from summary import summarize, table
 
 import burnish as bu
 from burnish.errors import BurnishError, LedgerError
@@ -106,7 +106,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/diagnosis"))
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--only", default="", help="a fault, a data set, or both, separated by a comma")
-    parser.add_argument("--summary", action="store_true", help="only put together what is there")
+    parser.add_argument("--summary", action="store_true", help="put together what is there")
     parser.add_argument("--most", type=int, default=10_000, help="cases in this call")
     asked = parser.parse_args()
     torch.set_num_threads(1)
@@ -117,8 +117,10 @@ def main() -> None:
         file = asked.out / f"{data}-{fault.replace('/', '_')}-{seed}.json"
         if left and not file.exists() and wanted <= {fault, data}:
             left -= _carried_out(file, fault, data, seed)
-    result = summarize(asked.out)
-    write_text(HERE / "results.json", dumps(result))
+    if asked.summary:
+        result = summarize(asked.out)
+        write_text(HERE / "results.json", dumps(result))
+        print(table(result))
 
 
 if __name__ == "__main__":

@@ -119,3 +119,28 @@ def _miss(case: Json) -> Json:
 
 def _mean(values: list[float]) -> float:
     return sum(values) / max(len(values), 1)
+
+
+def table(result: Json) -> str:
+    """The result as Markdown: each fault, then each rule's false alarms."""
+    halves = ("calibration", "heldout")
+    lines = [
+        "| planted fault | named by | first or second, calibration | held out | at any place |",
+        "|---|---|---|---|---|",
+    ]
+    for fault, names in result["expected"].items():
+        parts = [result[half]["by_fault"][fault] for half in halves]
+        if sum(part["cases"] for part in parts):
+            top = [f"{part['top2']}/{part['cases']}" if part["cases"] else "–" for part in parts]
+            found = f"{sum(part['found'] for part in parts)}/{sum(part['cases'] for part in parts)}"
+            lines.append(f"| {fault.replace('_', ' ')} | {', '.join(names)} | {top[0]} | {top[1]} | {found} |")
+    whole = [result[half]["found_in_top2"] for half in halves]
+    found = [result[half]["found_at_all"] for half in halves]
+    shown = [f"**{part['count']}/{part['n']}**" for part in whole]
+    at_all = f"**{sum(part['count'] for part in found)}/{sum(part['n'] for part in found)}**"
+    lines += [f"| **all** | | {shown[0]} | {shown[1]} | {at_all} |", ""]
+    for half in halves:
+        alarms = {rule: part for rule, part in result[half]["false_alarm"].items() if part["count"]}
+        told = ", ".join(f"{rule} {part['count']}/{part['n']}" for rule, part in alarms.items())
+        lines.append(f"False alarms on healthy data, {half}: {told or 'none'}.")
+    return "\n".join(lines)
