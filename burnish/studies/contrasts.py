@@ -25,6 +25,7 @@ class Contrast:
         dof: Degrees of freedom of `se`.
         p_value: Two-sided.
         q_value: The same after Benjamini and Hochberg over all techniques.
+        n: Finished runs of the design.
     """
 
     effect: float
@@ -32,6 +33,7 @@ class Contrast:
     dof: int
     p_value: float
     q_value: float
+    n: int
 
 
 def contrasts(
@@ -64,7 +66,7 @@ def contrasts(
     sigma = np.sqrt(squares / dof) if dof else np.nan
     of = np.repeat(np.arange(len(counts)), np.asarray(counts, int) - 1)
     named = np.ones(len(of), bool) if tested is None else np.isin(of, list(tested))
-    found = _with_p_values(effects, sigma * np.sqrt(shares), dof, named)
+    found = _with_p_values(effects, sigma * np.sqrt(shares), dof, named, len(z))
     return [[c for c, j in zip(found, of, strict=True) if j == factor] for factor in range(len(counts))]
 
 
@@ -87,7 +89,7 @@ def _least_squares(columns: Array, z: Array, steps: Array) -> tuple[Array, Array
     return effects, np.where(known, (weights**2).sum(1), np.nan), z - columns @ (inverse @ z)
 
 
-def _with_p_values(effect: Array, error: Array, dof: int, named: Array) -> list[Contrast]:
+def _with_p_values(effect: Array, error: Array, dof: int, named: Array, n: int) -> list[Contrast]:
     from scipy import stats
 
     p = np.full(len(effect), np.nan)
@@ -97,6 +99,6 @@ def _with_p_values(effect: Array, error: Array, dof: int, named: Array) -> list[
     if (usable & named).any():
         q[usable & named] = stats.false_discovery_control(p[usable & named])
     return [
-        Contrast(effect=float(e), se=float(s), dof=dof, p_value=float(a), q_value=float(b))
+        Contrast(effect=float(e), se=float(s), dof=dof, p_value=float(a), q_value=float(b), n=n)
         for e, s, a, b in zip(effect, error, p, q, strict=True)
     ]

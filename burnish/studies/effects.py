@@ -73,7 +73,7 @@ def effects(
                     word=word(chance, in_recipe=recipe[j] == number, confirmed=confirmed),
                     in_recipe=recipe[j] == number,
                     flags=((remark,) if remark else ()) + aliased,
-                    contrast=_average(posterior, contrast, units, level, runs, unit),
+                    contrast=_average(posterior, contrast, units, level, unit),
                     q_value=contrast.q_value if contrast and np.isfinite(contrast.q_value) else None,
                     contrast_se=_standard_error(posterior, contrast, units),
                 )
@@ -113,9 +113,7 @@ def _at(
     return Estimate(value=value, low=min(sides), high=max(sides), n=runs, level=level, unit=unit, of="splits")
 
 
-def _average(
-    posterior: Posterior, contrast: Contrast | None, units: Units, level: float, runs: int, unit: str
-) -> Estimate | None:
+def _average(posterior: Posterior, contrast: Contrast | None, units: Units, level: float, unit: str) -> Estimate | None:
     from scipy import stats
 
     if contrast is None or not np.isfinite(contrast.effect):
@@ -123,10 +121,10 @@ def _average(
     center = float(posterior.mean()[0])  # the mean over the design: the intercept of a balanced coding
     value = units(center, contrast.effect)
     if not np.isfinite(contrast.se):
-        return Estimate(value=value, n=runs, level=level, unit=unit, of="splits")
+        return Estimate(value=value, n=contrast.n, level=level, unit=unit, of="splits")
     reach = float(stats.t.ppf((1 + level) / 2, contrast.dof)) * contrast.se
     sides = [units(center, contrast.effect + step) for step in (-reach, reach)]
-    return Estimate(value=value, low=min(sides), high=max(sides), n=runs, level=level, unit=unit, of="splits")
+    return Estimate(value=value, low=min(sides), high=max(sides), n=contrast.n, level=level, unit=unit, of="splits")
 
 
 def _standard_error(posterior: Posterior, contrast: Contrast | None, units: Units) -> float | None:

@@ -43,6 +43,6 @@ def test_other_metrics_cross_check_and_promise_are_tables_with_their_n():
     rows = [line for line in text.splitlines() if line.startswith("| `BatchNorm()`")]
     assert any("+0.0520 [0.0320, 0.0720] P 0.99" in row.replace("\\", "") for row in rows)
     assert any("×0.80" in row for row in rows)
-    assert "log loss n = 19; training time n = 19" in text.replace("\\", "")
+    assert "Runs: n = 19 for each." in text.replace("\\", "")
     assert "Cross-check: ordinary averages" in text
     assert "Varied beside the techniques" in text.replace("\\", "")

@@ -58,6 +58,7 @@ def test_costs_flags_contrasts_and_json():
         flags={"C()": "collapses in 3 of 6 runs"},
     )
     assert found[0].contrast_se > 0
+    assert (found[0].contrast.n, found[0].at_recipe.n) == (12, 16)
     assert found[0].contrast.low > 0
     assert found[0].q_value < 0.05
     assert "collapses in 3 of 6 runs" in found[2].flags

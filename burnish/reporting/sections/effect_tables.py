@@ -29,7 +29,9 @@ def _metric_table(view: View, sections: list[dict[str, Any]], key: str, words: s
     columns += [Column(name=_name(str(part.get("metric"))), kind="num") for part in sections]
     techniques = [str(row.get("technique")) for row in sections[0]["effects"]]
     rows = tuple((code(text), *(_metric_cell(view, part, text, key) for part in sections)) for text in techniques)
-    counts = "; ".join(f"{_name(str(part.get('metric')))} n = {part.get('n')}" for part in sections)
+    named = [f"{_name(str(part.get('metric')))} n = {part.get('n')}" for part in sections]
+    same = len({part.get("n") for part in sections}) == 1
+    counts = f"n = {sections[0].get('n')} for each" if same else "; ".join(named)
     chance = "; P is the probability that the effect is good" if key == "at_recipe" else ""
     caption = f"Effects {words} with 90 % intervals; positive is better, costs are factors{chance}. Runs: {counts}."
     return Table(columns=tuple(columns), rows=rows, caption=caption)

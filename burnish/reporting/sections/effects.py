@@ -83,10 +83,20 @@ def _row(view: View, row: dict[str, Any], axis: Axis) -> tuple[Cell, ...]:
         at_recipe,
         at_baseline,
         Cell(text=probability(row.get("p_helps"))),
-        Cell(text=ratio(row.get("time_ratio"))),
-        Cell(text=ratio(row.get("size_ratio"))),
+        _cost(view, row, "time_ratio", "train_seconds"),
+        _cost(view, row, "size_ratio", "bytes"),
         Cell(text=word, detail=flags, tone=TONES.get(word, "muted")),
     )
+
+
+def _cost(view: View, row: dict[str, Any], key: str, metric: str) -> Cell:
+    """A cost's factor; quiet where its interval holds 1, for then the runs do not show that it changes anything."""
+    rows = view.inner_rows("screening", "metrics", metric, "effects")
+    found = next((estimate(r.get("at_recipe")) for r in rows if r.get("technique") == row.get("technique")), None)
+    if found is None or found.low is None or found.high is None:
+        return Cell(text=ratio(row.get(key)))
+    title = f"[{ratio(found.low)}, {ratio(found.high)}], n = {found.n}"
+    return Cell(text=ratio(row.get(key)), title=title, tone="muted" if found.low <= 1 <= found.high else "")
 
 
 def _marks(view: View, row: dict[str, Any], word: str) -> list[Mark]:
