@@ -29,6 +29,7 @@ PURPOSES = {
     "analyse": "what each technique does",
     "finish": "train what ships",
     "compress": "prune and quantize, each step under its bound",
+    "traits": "robustness, weak segments, speed, what more data would bring",
     "export": "ONNX, compared with PyTorch",
     "test": "the sealed test set, once",
     "verdict": "what it means, and what to do next",

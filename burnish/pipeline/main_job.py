@@ -25,6 +25,7 @@ from burnish.pipeline.stages.preflight import preflight
 from burnish.pipeline.stages.prepare import prepare
 from burnish.pipeline.stages.screen import screen
 from burnish.pipeline.stages.test import final_test
+from burnish.pipeline.stages.traits import traits
 from burnish.pipeline.stages.tune import tune
 from burnish.pipeline.stages.verdict import conclude
 from burnish.pipeline.work import Work, opened
@@ -56,6 +57,7 @@ STAGES: dict[str, Callable[[Work], dict[str, Any]]] = {
     "ensemble": ensemble,
     "compress": compress,
     "export": export,
+    "traits": traits,
     "test": final_test,
     "verdict": conclude,
 }

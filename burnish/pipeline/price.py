@@ -2,6 +2,7 @@
 
 from math import ceil
 
+from burnish.pipeline.stages.traits import curve_runs
 from burnish.pipeline.work import Work
 
 __all__ = ["runs_of", "seconds_of", "spoken"]
@@ -19,6 +20,7 @@ def runs_of(work: Work) -> dict[str, int]:
         "confirm": 2 * max(budget.looks),
         "finish": 2,
         "compress": 2,
+        "traits": curve_runs(work),
     }
     if work.ahead is not None:
         counts = {name: counts.get(name, 0) if count is None else count for name, count in work.ahead.items()}

@@ -126,11 +126,13 @@ def train_plan(
     Args:
         plan: The whole plan.
         ledger: Where the run goes.
-        payload: `id, stage, seed, split`, and optionally `name`, `keep` (the weights), `readouts`.
+        payload: `id, stage, seed, split`, and optionally `name`, `keep` (the weights), `readouts`,
+            `repeat` (how often an epoch goes through the rows).
         device: Where to compute.
         objective: Replaces the plan's loss, as a teacher does.
     """
     data = with_rows(plan.data.replicate(payload["split"]), payload.get("base", {}).get("rows", 1.0))
+    data = replace(data, train_rows=np.tile(data.train_rows, payload.get("repeat", 1)))
     checkpoint = ledger.path / "checkpoints" / f"{payload['id']}.pt"
     shadow = SHADOW if payload.get("readouts") else None
     train = functools.partial(

@@ -30,17 +30,26 @@ __all__ = [
 ]
 
 DASH = "–"
-SHARES = ("accuracy", "balanced_accuracy", "precision", "recall", "f1", "ece")  # prefixes of names of shares
-ERRORS = ("log_loss", "brier", "ece", "rmse", "mae")
+SHARES = (  # prefixes of names of shares
+    *("accuracy", "balanced_accuracy", "subset_accuracy", "top", "precision", "recall", "f1"),
+    *("roc_auc", "pr_auc", "ece", "hamming_loss"),
+)
+ERRORS = ("log_loss", "brier", "ece", "rmse", "mae", "hamming_loss")
 OWN_UNIT = ("rmse", "mae")  # metrics in the unit of the target
 STANDARD_UNITS = ("", "fraction", "ratio", "seconds", "ms", "bytes", "points", "target unit")
 FINE = 2000  # from this many validation examples on, a hundredth of a point can mean something
-AVERAGES = ("macro", "micro", "weighted")
+AVERAGES = ("macro", "micro", "weighted", "samples")
 LABELS = {
     "f1": "F1",
     "rmse": "RMSE",
     "mae": "MAE",
     "r2": "R²",
+    "roc_auc": "ROC AUC",
+    "pr_auc": "PR AUC",
+    "top3_accuracy": "top-3 accuracy",
+    "top5_accuracy": "top-5 accuracy",
+    "hamming_loss": "share of wrong labels",
+    "subset_accuracy": "all labels right",
     "log_loss": "log loss",
     "brier": "Brier score",
     "ece": "calibration error (ECE)",

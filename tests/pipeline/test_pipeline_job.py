@@ -15,7 +15,7 @@ from burnish.pipeline import commands
 from burnish.pipeline.recipe import Recipe
 
 RECIPE = Recipe(budget="quick", epochs=2, lr=3e-3, only=("Mixup", "LabelSmoothing", "BatchNorm"))
-STAGES = 16
+STAGES = 17
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from burnish.evaluation.learning_curve import learning_curve
+from burnish.evaluation.robustness import Errors, robustness
 from burnish.ledger import Ledger
+from burnish.metrics import metric
 from burnish.records import CompressionStep, Cost, Effect, Estimate, Finding, Run, Verdict, to_json
 from burnish.reporting import build_report
 
@@ -465,6 +468,9 @@ def digits_finish(ledger: Ledger, classes: tuple[str, ...] = DIGITS) -> None:
             "metrics": metrics,
             "per_class": class_rows(classes, level, seed),
             "confusion": confusion(len(classes), level, seed),
+            "reliability": [
+                {"confidence": 0.5 + 0.05 * i, "rate": est(min(0.48 + 0.052 * i, 0.99), 0.06, 70)} for i in range(10)
+            ],
         }
 
     readouts = [
@@ -523,6 +529,52 @@ def digits_finish(ledger: Ledger, classes: tuple[str, ...] = DIGITS) -> None:
     )
 
 
+def digits_traits(ledger: Ledger) -> None:
+    noise = np.random.default_rng(8)
+    names, severities = ("gaussian noise", "defocus blur", "contrast"), (1, 2, 3, 4, 5)
+
+    def mistakes(rate: float) -> Errors:
+        chance = rate * (1 + np.arange(5))[None, :, None] * np.array([1, 2, 3])[:, None, None]
+        values = (noise.random((3, 5, 300)) < chance).astype(float)
+        clean = (noise.random(300) < rate).astype(float)
+        return Errors(names=names, severities=severities, clean=clean, values=values, root=False)
+
+    before, after = mistakes(0.05), mistakes(0.03)
+    sizes = [37, 75, 150, 300]
+    scores = [[1 - (1.2 * n**-0.6 + 0.01) + 0.004 * noise.standard_normal() for _ in range(2)] for n in sizes]
+    slices = [
+        {"name": "8", "kind": "class", "n": 68, "error": est(0.132, 0.08, 68), "rest": 0.02, "p_value": 2e-5}
+        | {"q_value": 0.0004, "weak": True},
+        {"name": "brightness from 5.1 to 6", "kind": "number", "n": 140, "error": est(0.04, 0.03, 140), "rest": 0.024}
+        | {"p_value": 0.2, "q_value": 0.6, "weak": False},
+    ]
+    shared = {"parameters": 19_114, "operations": 412_000, "latency_ms": {"1": {"p50": est(0.059, 0.002, 400)}}}
+    speed = {"examples_per_second": 2900.0, "train_seconds": 2.1, "throughput": 43_000.0, "peak_memory": 3_100_000}
+    put(
+        ledger,
+        "traits",
+        6.0,
+        robustness={
+            "what": "share of mistakes",
+            "modality": "image",
+            "baseline": to_json(robustness(before, resamples=50)),
+            "shipped": to_json(robustness(after, before, resamples=50)),
+        },
+        segments={"looked_at": 20, "overall": 0.027, "rate": 0.05, "worst": slices},
+        learning_curve=to_json(learning_curve(metric("accuracy"), sizes, scores, resamples=50)),
+        speed={
+            "batch": 32,
+            "baseline_best": 0.953,
+            "baseline": {**shared, **speed, "seconds_to_baseline": 1.9, "bytes": 78_900},
+            "shipped": {**shared, **speed, "seconds_to_baseline": None, "bytes": 24_900},
+        },
+        stability={
+            "baseline": {"n": 9, "deviation": est(0.006, 0.003, 9, "splits"), "least": 0.944, "most": 0.957},
+            "shipped": {"n": 2, "deviation": None, "least": None, "most": None},
+        },
+    )
+
+
 def digits_verdict(ledger: Ledger) -> None:
     put(
         ledger,
@@ -573,6 +625,7 @@ def classification(root: Path, classes: tuple[str, ...] = DIGITS) -> Ledger:
     digits_search(ledger)
     digits_confirm(ledger)
     digits_finish(ledger, classes)
+    digits_traits(ledger)
     digits_verdict(ledger)
     return ledger
 

@@ -1,10 +1,12 @@
 """What ships: model.onnx, baseline.onnx, float weights, and model.json with all that prediction needs."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from burnish.evaluation.thresholds import crossfit_thresholds
 from burnish.exporting.latency import latency
 from burnish.exporting.onnx import export_onnx
 from burnish.exporting.package import ModelPackage, write_package
@@ -17,6 +19,7 @@ from burnish.pipeline.pruning import trained_network
 from burnish.pipeline.setup import plan_from_base
 from burnish.pipeline.work import Work
 from burnish.records import to_json
+from burnish.tasks import Multilabel, Task
 
 __all__ = ["export"]
 
@@ -33,10 +36,11 @@ def export(work: Work) -> dict[str, Any]:
     write_bytes(work.root / "model.onnx", (work.root / chosen["path"]).read_bytes())
     save_weights(network, work.root / "model.safetensors")
     run = work.ledger.run(chosen["run"])
+    task, thresholds = _thresholds(work)
     write_package(
         work.root,
         ModelPackage(
-            task=work.data.task,
+            task=task,
             preparation=work.data.preparation,
             source=work.plan.source.to_json(),
             techniques=tuple(finish["techniques"]),
@@ -53,8 +57,19 @@ def export(work: Work) -> dict[str, Any]:
         "baseline_bytes": exported.bytes,
         "parameters": chosen["parameters"],
     }
-    section |= _latencies(work)
+    section |= _latencies(work) | thresholds
     return to_json({"report": {"export": section}})
+
+
+def _thresholds(work: Work) -> tuple[Task, dict[str, Any]]:
+    """For labels: the task with thresholds fitted on validation, where cross-fitted ones are better; and the proof."""
+    data = work.data
+    if not isinstance(data.task, Multilabel):
+        return data.task, {}
+    outputs = run_onnx(work.root / "model.onnx", data.preparation.network_input(data.validation.inputs))
+    found = crossfit_thresholds(data.task.decode(outputs), data.validation.targets, data.task)
+    task = replace(data.task, thresholds=tuple(found["thresholds"])) if found["accepted"] else data.task
+    return task, {"thresholds": found}
 
 
 def _parity(work: Work, network: Any, path: Path) -> dict[str, Any]:
@@ -64,7 +79,12 @@ def _parity(work: Work, network: Any, path: Path) -> dict[str, Any]:
     data = work.data
     ours = predict(network, data.validation, data.preparation)
     theirs = run_onnx(path, data.preparation.network_input(data.validation.inputs))
-    same = ours.argmax(1) == theirs.argmax(1) if ours.shape[1] > 1 else np.isclose(ours, theirs, rtol=0.05, atol=0.05)
+    if data.task.kind == "multilabel":
+        same = (ours >= 0) == (theirs >= 0)
+    elif ours.shape[1] > 1:
+        same = ours.argmax(1) == theirs.argmax(1)
+    else:
+        same = np.isclose(ours, theirs, rtol=0.05, atol=0.05)
     return {"max_abs_difference": float(np.abs(ours - theirs).max()), "agreement": float(np.mean(same))}
 
 

@@ -8,13 +8,13 @@ from burnish.pipeline.running import check_finished, spec
 from burnish.pipeline.work import Work
 from burnish.records import Run, to_json
 
-__all__ = ["finish"]
+__all__ = ["arm_runs", "finish"]
 
 
 def finish(work: Work) -> dict[str, Any]:
     """Train what ships. A readout is added when the lower bound of its paired gain is above zero."""
     shipped = work.stage("confirm")["ships"]
-    arm = [r for r in _arm_runs(work, shipped) if r.status == "done"]
+    arm = [r for r in arm_runs(work, shipped) if r.status == "done"]
     verdicts = [_judge(work, name, arm) for name in ("EMA", "EarlyStopping")]
     accepted = [v for v in verdicts if v["accepted"]]
     best = max(accepted, key=lambda v: v["gain"].value, default=None)
@@ -44,7 +44,7 @@ def finish(work: Work) -> dict[str, Any]:
     }
 
 
-def _arm_runs(work: Work, techniques: list[str]) -> list[Run]:
+def arm_runs(work: Work, techniques: list[str]) -> list[Run]:
     """Runs of the shipped plan on fresh splits."""
     runs = work.runs("candidates") + work.runs("confirm") + work.runs("pilot")
     return [r for r in runs if list(r.techniques) == techniques]

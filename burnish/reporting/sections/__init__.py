@@ -11,11 +11,15 @@ from burnish.reporting.sections.effects import effects
 from burnish.reporting.sections.environment import environment
 from burnish.reporting.sections.frontier import frontier
 from burnish.reporting.sections.limits import limits
+from burnish.reporting.sections.more_data import more_data
 from burnish.reporting.sections.network import network
 from burnish.reporting.sections.outcomes import outcomes
 from burnish.reporting.sections.quality import quality
 from burnish.reporting.sections.readouts import readouts
+from burnish.reporting.sections.robustness import robustness
 from burnish.reporting.sections.runs import runs
+from burnish.reporting.sections.segments import segments
+from burnish.reporting.sections.speed import speed
 from burnish.reporting.sections.verdict import verdict
 from burnish.reporting.view import View
 
@@ -31,6 +35,10 @@ SECTIONS: tuple[Callable[[View], Section], ...] = (
     curves,
     frontier,
     quality,
+    segments,
+    robustness,
+    more_data,
+    speed,
     compression,
     readouts,
     runs,

@@ -16,7 +16,7 @@ from burnish.reporting.document import (
     gain_cell,
     score_cell,
 )
-from burnish.reporting.figures import Mark, confusion_map, track, track_axis, track_head
+from burnish.reporting.figures import Bin, Mark, confusion_map, reliability_panel, track, track_axis, track_head
 from burnish.reporting.figures.confusion import LARGEST
 from burnish.reporting.figures.svg import Axis
 from burnish.reporting.format import DASH, count, estimate, label, number, scale_for, significant
@@ -37,7 +37,8 @@ def quality(view: View) -> Section:
     if view.skipped("quality"):
         return Section(id="quality", title=TITLE, blocks=(Text(text=view.skipped("quality"), tone="skipped"),))
     split = view.inner("quality", "split") or "validation"
-    blocks: list[Block] = [*_metrics(view, str(split)), *_generalization(view), *_classes(view), *_confusion(view)]
+    blocks: list[Block] = [*_metrics(view, str(split)), *_generalization(view), *_classes(view)]
+    blocks += [*_thresholds(view), *_confusion(view), *_reliability(view)]
     lead = f"Baseline and shipped model, one trained network each, on the {split} split; intervals over its examples."
     return Section(id="quality", title=TITLE, lead=lead, blocks=tuple(blocks))
 
@@ -178,6 +179,51 @@ def _confusion(view: View) -> list[Block]:
         blocks.append(Row(blocks=maps))
     pairs = _worst_pairs(found, names)
     return [*blocks, pairs] if pairs else blocks
+
+
+def _thresholds(view: View) -> list[Block]:
+    """From which probability each label is answered, and what that brings."""
+    found = view.inner("export", "thresholds")
+    if not isinstance(found, dict):
+        return []
+    rows = view.inner_rows("quality", "after", "per_class")
+    scale = scale_for("f1")
+    cells = tuple(
+        (
+            Cell(text=str(row.get("name"))),
+            Cell(text=significant(threshold)),
+            score_cell(row.get("f1"), scale),
+            Cell(text=scale.score(fitted)),
+            Cell(text=significant(row.get("pr_auc"))),
+            Cell(text=significant(row.get("roc_auc"))),
+        )
+        for row, threshold, fitted in zip(rows, found["thresholds"], found["f1"], strict=False)
+    )
+    names = ("threshold", "F1 at a half", "F1 cross-fitted, validation", "PR AUC", "ROC AUC")
+    gain = estimate(found.get("gain"))
+    used = "Answers use them" if found.get("accepted") else "Answers use a half"
+    said = f"{scale.gain(gain)} {scale.interval(gain)}"
+    caption = f"Thresholds fitted on validation, cross-fitted, change macro F1 there by {said}. {used}."
+    columns = (Column(name="Label"), *(Column(name=name, kind="num") for name in names))
+    return [Table(columns=columns, rows=cells, caption=caption)]
+
+
+def _reliability(view: View) -> list[Block]:
+    """Reliability diagrams of both arms."""
+    figures = []
+    for arm in ARMS:
+        found = view.inner_rows("quality", arm, "reliability")
+        rows = [(number(row.get("confidence")), estimate(row.get("rate"))) for row in found]
+        bins = [
+            Bin(confidence=sure, rate=rate.value, low=rate.low, high=rate.high, n=rate.n)
+            for sure, rate in rows
+            if sure is not None and rate is not None and rate.low is not None and rate.high is not None
+        ]
+        if bins:
+            drawing = reliability_panel(bins, title=f"reliability, {NAMES[arm]}", style=f"m-{arm}")
+            caption = f"{NAMES[arm]}: ten equally large groups by confidence; on the dashed line both agree"
+            figures.append(Figure(svg=drawing, caption=caption))
+    return [Row(blocks=tuple(figures))] if figures else []
 
 
 def _worst_pairs(found: dict[str, list[list[int]]], names: list[str]) -> Table | None:
