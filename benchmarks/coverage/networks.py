@@ -284,4 +284,4 @@ OTHERS = {
     "tcn": own("series", Dilated),
     "unet 1d": own("series", Waves),
 }
-NETWORKS = IMAGES | OTHERS
+NETWORKS = OTHERS | IMAGES

@@ -8,10 +8,13 @@ Optimization", AISTATS 2016, arXiv:1502.07943.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from burnish.compression.choosing import RATIOS
+from burnish.compression.criteria import CRITERIA
 from burnish.compression.frontier import Requirement
+from burnish.errors import UsageError
 from burnish.records import CompressionStep
 
 __all__ = [
@@ -20,6 +23,7 @@ __all__ = [
     "SIZES",
     "Shape",
     "Trial",
+    "Ways",
     "affordable",
     "distinct",
     "lightest",
@@ -30,6 +34,7 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+SCHEDULES = ("one-shot", "iterative", "gradual")
 FORMS = ("float", "int8")
 GRID = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # shares of channels removed
 SIZES = ("latency_ms", "bytes", "parameters", "operations")  # what an untrained copy already tells
@@ -80,12 +85,14 @@ class Trial:
         ratio: Share of the channels removed.
         scope: `uniform` or `global`.
         criterion: Which channels go.
+        schedule: When: `one-shot`, `iterative` or `gradual`.
     """
 
     kind: str = "prune"
     ratio: float
     scope: str = "uniform"
     criterion: str = "l2"
+    schedule: str = "one-shot"
 
     @property
     def name(self) -> str:
@@ -97,8 +104,53 @@ class Trial:
         """
         words = ["pruned" if self.kind == "prune" else "from scratch", f"{self.ratio:.0%}"]
         words += [self.scope] if self.scope != "uniform" else []
-        words += [self.criterion] if self.kind == "prune" and self.criterion != "l2" else []
+        if self.kind == "prune":
+            words += [self.criterion] if self.criterion != "l2" else []
+            words += [self.schedule] if self.schedule != "one-shot" else []
         return " ".join(words)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ways:
+    """How networks are pruned; what is not given is searched.
+
+    Attributes:
+        criterion: Which channels go, as for `prune`; `l2` and `taylor` are tried without.
+        ratios: How many of each layer; `uniform` and `global` are tried without.
+        schedule: `one-shot`; `iterative`, retrained between three cuts; or `gradual`, silenced while training.
+    """
+
+    criterion: str | None = None
+    ratios: str | None = None
+    schedule: str = "one-shot"
+
+    def __post_init__(self) -> None:
+        known = {"criterion": CRITERIA, "ratios": RATIOS, "schedule": SCHEDULES}
+        for name, values in known.items():
+            value = getattr(self, name)
+            if value is not None and value not in values:
+                raise UsageError(f"--{name} {value!r} is unknown; one of {', '.join(values)}")
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """The ratios to try."""
+        return (self.ratios,) if self.ratios else ("uniform", "global")
+
+    @property
+    def criteria(self) -> tuple[str, ...]:
+        """The criteria to try."""
+        return (self.criterion,) if self.criterion else ("l2", "taylor")
+
+    def applied(self, trial: Trial) -> Trial:
+        """`trial` in these ways where it leaves them open.
+
+        Example:
+            >>> Ways(ratios="global", schedule="gradual").applied(Trial(ratio=0.5)).name
+            'pruned 50% global gradual'
+        """
+        schedule = self.schedule if trial.kind == "prune" else trial.schedule
+        criterion = self.criterion or trial.criterion
+        return replace(trial, scope=self.ratios or trial.scope, criterion=criterion, schedule=schedule)
 
 
 def lightest(fits: Callable[[int], bool], count: int) -> int | None:

@@ -308,6 +308,9 @@ def compress(
     require: str | None = None,
     max_drop: float = 0.01,
     budget: str | None = None,
+    criterion: str | None = None,
+    ratios: str | None = None,
+    schedule: str = "one-shot",
     plan: "Plan | None" = None,
     out: Path | str | None = None,
     observer: Observer | None = None,
@@ -320,6 +323,9 @@ def compress(
         require: Size and latency wanted, such as `latency_ms<=2, bytes<=500_000`.
         max_drop: Largest loss a step may cost, as a fraction.
         budget: Time the trainings may take, such as `10m`.
+        criterion: Which channels are pruned: `l2`, `l1`, `taylor`, `bn_scale` or `random`; `l2` and `taylor` without.
+        ratios: How many of each layer: `uniform`, `global` or `sensitivity`; the first two without.
+        schedule: `one-shot`, `iterative` (retrained between three cuts) or `gradual` (silenced while training).
         plan: The plan the run was started with, where that was done from Python.
         out: Directory for what is made of trained runs; one beside theirs by default.
         observer: Told what happens.
@@ -328,6 +334,7 @@ def compress(
         RequirementNotMet: nothing does; the message names the nearest miss, and `result` holds the frontier.
         UsageError: the directory holds no finished run, or the plan it was started with is missing.
     """
+    from burnish.compression.search import Ways
     from burnish.pipeline.adopting import adopted
     from burnish.pipeline.api import Runs
     from burnish.pipeline.requirement import compress_to
@@ -336,6 +343,7 @@ def compress(
     from burnish.studies.budget import Budget
 
     Recipe(require=require, max_drop=max_drop)  # refuses what cannot be read before anything is spent
+    ways = Ways(criterion=criterion, ratios=ratios, schedule=schedule)
     seconds = Budget.parse(budget).seconds if budget else None
     if budget and seconds is None:
         raise UsageError(f"compress takes a time as its budget, such as 10m, got {budget!r}")
@@ -346,7 +354,7 @@ def compress(
         recipe, plan = recorded_recipe(root), _plan_for(root, plan)
     try:
         with opened(recipe, root, observer or _silent, plan=plan) as work:
-            return compress_to(work, require, max_drop, seconds=seconds)
+            return compress_to(work, require, max_drop, seconds=seconds, ways=ways)
     finally:
         if Ledger(root).stage("search") is not None:
             write_report(root)

@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from burnish.compression.distill import distilled
-from burnish.compression.prune import Pruned, prune
+from burnish.compression.gradual import Gradual
+from burnish.compression.prune import Pruned, prune, pruned_in_steps
 from burnish.compression.rebuild import rebuild_pruned
 from burnish.data import Data
 from burnish.errors import NotApplicable
@@ -21,11 +22,12 @@ from burnish.plan import Plan, Schedule
 from burnish.records import Run
 from burnish.training import Fitted, fit
 from burnish.training.averaging import reestimate_batch_norm
-from burnish.training.feed import batches
+from burnish.training.feed import batches, steps_per_epoch
 from burnish.training.loop import device_for
 
-__all__ = ["nothing_fitted", "pruned_run", "trained_network"]
+__all__ = ["evidence", "nothing_fitted", "pruned_run", "trained_network"]
 
+CUTS = 3  # of an iterative schedule
 GRADIENT_BATCHES = 8
 
 
@@ -48,18 +50,10 @@ def _pruned(plan: Plan, ledger: Ledger, payload: dict[str, Any], directory: Path
 
     teacher = trained_network(plan, ledger, payload["parent"])
     try:
-        pruned = prune(
-            teacher,
-            probe_inputs(plan.data),
-            payload["ratio"],
-            criterion=payload["criterion"],
-            ratios=payload["scope"],
-            **_evidence(plan, payload),
-        )
-        start = pruned.model if payload["kind"] == "prune" else _fresh(plan, pruned, payload["seed"])
+        pruned, start, epochs = _cut(plan, teacher, payload, device)
     except NotApplicable as reason:
         return replace(record(plan, payload, nothing_fitted()), status="not applicable", error=str(reason))
-    shorter = fine_tuning(plan, payload["epochs"])
+    shorter = fine_tuning(plan, epochs)
     place, loss = device_for(device), shorter.loss
     assert loss is not None
     fitted = fit(
@@ -79,13 +73,49 @@ def _pruned(plan: Plan, ledger: Ledger, payload: dict[str, Any], directory: Path
     return run
 
 
-def _evidence(plan: Plan, payload: dict[str, Any]) -> dict[str, Any]:
-    """Training batches and the loss on them, as they are without augmentation, for criteria that need gradients."""
-    if payload["criterion"] != "taylor":
+def _cut(plan: Plan, teacher: nn.Module, payload: dict[str, Any], device: str) -> tuple[Pruned, nn.Module, int]:
+    """The cut network, the one to go on from, and the epochs that are left for it after what the schedule took."""
+    ratio, epochs, seed = payload["ratio"], payload["epochs"], payload["seed"]
+    schedule = payload.get("schedule", "one-shot") if epochs > 1 else "one-shot"
+    options = {"criterion": payload["criterion"], "ratios": payload["scope"]}
+    options |= evidence(plan, payload["criterion"], payload["scope"], seed)
+    example, half = probe_inputs(plan.data), epochs // 2
+    assert plan.loss is not None
+    taught = distilled(plan.loss, teacher, kind=plan.data.task.kind)
+
+    def trained(network: nn.Module, length: int, **more: Any) -> nn.Module:
+        short = fine_tuning(plan, length)
+        return fit(short, seed=seed, model=network, device=device, objective=taught, **more).model.cpu().eval()
+
+    if schedule == "gradual":
+        steps = max(1, half * steps_per_epoch(len(plan.data.train), plan.batch_size) * 2 // 3)
+        gradual = Gradual(teacher, example, ratio, steps=steps, **options)
+        pruned = gradual.finish(trained(teacher, half, on_step=gradual.step))
+        return pruned, pruned.model, epochs - half
+    if schedule == "iterative":
+        length = max(1, half // (CUTS - 1))
+        pruned = pruned_in_steps(teacher, example, ratio, lambda n: trained(n, length), steps=CUTS, **options)
+        return pruned, pruned.model, max(1, epochs - length * (CUTS - 1))
+    pruned = prune(teacher, example, ratio, **options)
+    return pruned, pruned.model if payload["kind"] == "prune" else _fresh(plan, pruned, seed), epochs
+
+
+def evidence(plan: Plan, criterion: str, scope: str, seed: int) -> dict[str, Any]:
+    """Training batches and the loss on them, as they are without augmentation, for ways of pruning that need them.
+
+    Validation rows are left for judging what comes out.
+    """
+    if criterion != "taylor" and scope != "sensitivity":
         return {}
-    clean = replace(plan, batch=())
-    found = batches(clean, plan.data, seed=payload["seed"], epoch=0, device=torch.device("cpu"))
-    return {"batches": list(islice(found, GRADIENT_BATCHES)), "loss": plan.loss}
+    clean, loss = replace(plan, batch=()), plan.loss
+    assert loss is not None
+    found = list(islice(batches(clean, plan.data, seed=seed, epoch=0, device=torch.device("cpu")), GRADIENT_BATCHES))
+
+    def score(network: nn.Module) -> float:
+        with torch.no_grad():
+            return -sum(float(loss(network(x), y)) for x, y in found) / len(found)
+
+    return {"batches": found, "loss": loss} | ({"score": score} if scope == "sensitivity" else {})
 
 
 def _fresh(plan: Plan, pruned: Pruned, seed: int) -> nn.Module:

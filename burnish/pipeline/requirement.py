@@ -3,7 +3,7 @@
 from typing import Any
 
 from burnish.compression.frontier import choose, parse_requirements
-from burnish.compression.search import Trial
+from burnish.compression.search import Trial, Ways
 from burnish.data.data import Split
 from burnish.errors import RequirementNotMet, UsageError
 from burnish.evaluation.paired import paired_examples
@@ -25,7 +25,9 @@ LADDER = (*(Trial(ratio=ratio) for ratio in (0.25, 0.5, 0.7, 0.85)), Trial(kind=
 Json = dict[str, Any]
 
 
-def compress_to(work: Work, require: str | None, max_drop: float, *, seconds: float | None = None) -> Json:
+def compress_to(
+    work: Work, require: str | None, max_drop: float, *, seconds: float | None = None, ways: Ways | None = None
+) -> Json:
     """Search for what meets `require` within `max_drop`, put it in place, and measure it once on the test set.
 
     The chosen network is written to compressed.onnx, its weights and description beside it; what was found becomes
@@ -36,6 +38,7 @@ def compress_to(work: Work, require: str | None, max_drop: float, *, seconds: fl
         require: Limits; without any the fastest accepted network is chosen.
         max_drop: Largest loss a step may cost.
         seconds: Train no more than fits in about this long.
+        ways: How networks are pruned.
 
     Raises:
         RequirementNotMet: nothing does; the message names the nearest miss and by how much.
@@ -44,7 +47,7 @@ def compress_to(work: Work, require: str | None, max_drop: float, *, seconds: fl
     requirements = parse_requirements(require)
     if work.ledger.stage("export") is None:
         raise UsageError(f"{work.root} is not finished; run `burnish run --out {work.root}` to the end first")
-    found = search(work, require, max_drop, stage="search", ladder=LADDER, seconds=seconds)
+    found = search(work, require, max_drop, stage="search", ladder=LADDER, seconds=seconds, ways=ways)
     report = compression_report(found, max_drop)
     steps = [from_json(CompressionStep, s) for s in found["steps"]]
     try:

@@ -16,6 +16,7 @@ from burnish.compression.search import (
     SIZES,
     Shape,
     Trial,
+    Ways,
     affordable,
     distinct,
     lightest,
@@ -30,7 +31,7 @@ from burnish.exporting.latency import latency
 from burnish.exporting.onnx import export_onnx
 from burnish.model.build import probe_inputs
 from burnish.pipeline.deployed import calibration_inputs, example_batch, judged_files, winner_plan
-from burnish.pipeline.pruning import trained_network
+from burnish.pipeline.pruning import evidence, trained_network
 from burnish.pipeline.running import spec
 from burnish.pipeline.work import Work
 from burnish.records import CompressionStep, Run, from_json, to_json
@@ -54,6 +55,7 @@ def search(
     stage: str,
     ladder: Sequence[Trial] | None = None,
     seconds: float | None = None,
+    ways: Ways | None = None,
 ) -> Json:
     """Find, train and judge compressed networks for the limits `require`.
 
@@ -64,14 +66,17 @@ def search(
         stage: Stage the runs belong to.
         ladder: What to train where nothing is asked of the size; `LADDER` by default.
         seconds: Train no more than fits in about this long.
+        ways: How networks are pruned.
 
     Returns:
         `steps` and `frontier` of all files, what was tried (`shapes`, `trials`), and a `note` where sizes cannot be
         met.
     """
     sizes = [r for r in parse_requirements(require) if r.quantity in SIZES]
-    shapes, note = _shapes(work, sizes) if sizes else ([], "")
-    planned = trials(shapes) if sizes else list(LADDER if ladder is None else ladder)
+    ways = ways or Ways()
+    shapes, note = _shapes(work, sizes, ways) if sizes else ([], "")
+    planned = trials(shapes, ways.criteria) if sizes else list(LADDER if ladder is None else ladder)
+    planned = [ways.applied(trial) for trial in planned]
     kept = affordable(planned, lambda some: _price(work, some), seconds)
     if len(kept) < len(planned):
         note = f"{note}{'; ' if note else ''}{len(planned) - len(kept)} trials were left out to keep the time"
@@ -96,19 +101,21 @@ def _judged(work: Work, runs: Sequence[Run], max_drop: float) -> Json:
 # -- shapes ---------------------------------------------------------------------------------------
 
 
-def _shapes(work: Work, sizes: Sequence[Requirement]) -> tuple[list[Shape], str]:
+def _shapes(work: Work, sizes: Sequence[Requirement], ways: Ways) -> tuple[list[Shape], str]:
     """For each form and scope the lightest cut that fits. Stored: measured times differ from sitting to sitting."""
-    digest = hashlib.sha256(f"{work.stage('finish')['winner']} {sorted(map(str, sizes))}".encode()).hexdigest()[:8]
-    found = work.ledger.once(f"shapes-{digest}", lambda: _probed(work, sizes))
+    digest = hashlib.sha256(
+        f"{work.stage('finish')['winner']} {sorted(map(str, sizes))}{ways.ratios or ''}".encode()
+    ).hexdigest()[:8]
+    found = work.ledger.once(f"shapes-{digest}", lambda: _probed(work, sizes, ways.scopes))
     return [from_json(Shape, shape) for shape in found["shapes"]], found["note"]
 
 
-def _probed(work: Work, sizes: Sequence[Requirement]) -> Json:
+def _probed(work: Work, sizes: Sequence[Requirement], scopes: Sequence[str]) -> Json:
     probe, fitting = _Probe(work), []
-    for scope in SCOPES:
+    for scope in scopes:
         for form in FORMS:
             index = lightest(lambda i, s=scope, f=form: probe.fits(s, GRID[i], f, sizes), len(GRID))  # type: ignore[misc]
-            if index is not None and (index > 0 or scope == SCOPES[0]):
+            if index is not None and (index > 0 or scope == scopes[0]):
                 fitting.append(probe.shape(scope, GRID[index], form))
     shapes, note = distinct([shape for shape in fitting if shape is not None]), ""
     if not shapes:
@@ -150,7 +157,8 @@ class _Probe:
     def _measured(self, scope: str, ratio: float) -> dict[str, Shape]:
         probe = probe_inputs(self.work.data)
         try:
-            network = prune(self.network, probe, ratio, ratios=scope).model if ratio else self.network
+            options = {"ratios": scope, **evidence(winner_plan(self.work), "l2", scope, self.work.recipe.seed)}
+            network = prune(self.network, probe, ratio, **options).model if ratio else self.network
         except NotApplicable:  # nothing to cut at this ratio
             return self.known.get((SCOPES[0], 0.0), {}) if ratio else {}
         with tempfile.TemporaryDirectory() as folder:
@@ -229,6 +237,7 @@ def _spec(work: Work, trial: Trial, stage: str, *, short: bool = False) -> Json:
         ratio=trial.ratio,
         scope=trial.scope,
         criterion=trial.criterion,
+        schedule=trial.schedule,
         epochs=max(1, epochs // SHORT) if short else epochs,
         name=trial.name,
     )

@@ -20,7 +20,7 @@ SHARED = f"{DATA} {TRAINING} {JOB} {VIEW}"
 SURFACE = {
     "bench": f"{VIEW} --batch --repeats --threads",
     "compare": f"{SHARED} --out",
-    "compress": f"{VIEW} --budget --max-drop --require",
+    "compress": f"{VIEW} --budget --criterion --max-drop --ratios --require --schedule",
     "diagnose": f"{SHARED} --out --quick",
     "distill": f"{VIEW} --members --narrow --seeds --student --temperature --weight",
     "evaluate": f"{VIEW} --metric --split",

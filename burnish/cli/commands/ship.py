@@ -35,6 +35,17 @@ def compress(
     budget: Annotated[
         str | None, typer.Option("--budget", metavar="TIME", help="Time the trainings may take, such as 10m.")
     ] = None,
+    criterion: Annotated[
+        str | None,
+        typer.Option("--criterion", metavar="NAME", help="Which channels go: l2, l1, taylor, bn_scale or random."),
+    ] = None,
+    ratios: Annotated[
+        str | None,
+        typer.Option("--ratios", metavar="NAME", help="How many of each layer: uniform, global or sensitivity."),
+    ] = None,
+    schedule: Annotated[
+        str, typer.Option("--schedule", metavar="NAME", help="When they go: one-shot, iterative or gradual.")
+    ] = "one-shot",
 ) -> None:
     """Prune, quantize and distill the network of a run; exit 3 when the requirement cannot be met."""
     from burnish.errors import RequirementNotMet
@@ -42,7 +53,16 @@ def compress(
 
     try:
         with watching(json=asked.json, quiet=asked.quiet, kept=run) as observer:
-            result = shrink(run, require=require, max_drop=max_drop, budget=budget, observer=observer)
+            result = shrink(
+                run,
+                require=require,
+                max_drop=max_drop,
+                budget=budget,
+                criterion=criterion,
+                ratios=ratios,
+                schedule=schedule,
+                observer=observer,
+            )
     except RequirementNotMet as miss:
         if miss.result and not asked.json:  # the frontier is of use all the same
             show(asked, miss.result, table(STEP_HEAD, map(_step, typing.cast(Any, miss.result["steps"]))))
