@@ -7,6 +7,7 @@ One JSON file for each network in --out, written when it is done: an interrupted
 """
 
 import argparse
+import importlib
 import importlib.util
 import json
 import os
@@ -151,8 +152,8 @@ def warmed() -> None:
     from burnish.exporting.onnx import export_onnx
 
     if all(importlib.util.find_spec(name) for name in ("timm", "torchvision")):
-        import timm  # noqa: F401
-        import torchvision_on_cpu  # noqa: F401  torch and torchvision wheels of different builds
+        for name in ("torchvision_on_cpu", "timm"):  # in this order: the wheels may be of different builds
+            importlib.import_module(name)
     with tempfile.TemporaryDirectory() as folder:
         small = torch.nn.Sequential(torch.nn.Conv2d(1, 1, 1), torch.nn.Flatten(), torch.nn.Linear(4, 1))
         export_onnx(small, torch.zeros(4, 1, 2, 2), Path(folder) / "small.onnx")
