@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -109,8 +109,20 @@ def outcome(root: Path) -> dict:
 def check(study: Study, expected: dict) -> None:
     code = study.wait()
     assert code == 0, f"exit code {code}: {study.log.read_text(errors='replace')[-2000:]}"
-    found = outcome(study.root)
-    assert found == expected, f"{study.root} differs from the undisturbed study"
+    found = list(differences(expected, outcome(study.root)))
+    assert not found, f"{study.root} differs from the undisturbed study: {found[:5]}"
+
+
+def differences(one: Any, other: Any, place: str = "") -> Iterator[str]:
+    """Where two results differ, and how."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        for key in one | other:
+            yield from differences(one.get(key), other.get(key), f"{place}/{key}")
+    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        for index, pair in enumerate(zip(one, other, strict=True)):
+            yield from differences(*pair, f"{place}/{index}")
+    elif one != other:
+        yield f"{place}: {str(one)[:200]} against {str(other)[:200]}"
 
 
 def undisturbed(work: Path) -> tuple[dict, float]:

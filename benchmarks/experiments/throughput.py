@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from scipy import stats
+from sklearn.datasets import load_digits
 
-from burnish.data import load
+from burnish.data import Data, load
 from burnish.execution import Job
 from burnish.ledger import Ledger
 from burnish.pipeline import worker
@@ -30,9 +31,18 @@ from burnish.plan import Plan
 
 RESULT = Path(__file__).resolve().with_suffix(".json")
 CASES = {
-    "cnn on the digits": {"network": "cnn", "rows": None, "epochs": 8, "runs": 4},
-    "resnet on the digits": {"network": "resnet", "rows": 400, "epochs": 1, "runs": 2},
+    "cnn on the digits": {"network": "cnn", "rows": 1000, "scale": 1, "epochs": 8, "runs": 4},
+    "resnet on the digits, enlarged to 32 x 32": {"network": "resnet", "rows": 400, "scale": 4, "epochs": 1, "runs": 2},
 }
+
+
+def images(rows: int, scale: int) -> Data:
+    """`rows` digits, each pixel `scale` times as wide and high."""
+    found = load_digits()
+    pixels = np.kron(found.images[:rows] * 15, np.ones((1, scale, scale))).astype(np.uint8)
+    with tempfile.TemporaryDirectory() as folder:
+        np.savez(Path(folder) / "digits.npz", x=pixels[..., None], y=found.target[:rows])
+        return load(str(Path(folder) / "digits.npz"), modality="image")
 
 
 def specs(case: dict, first: int) -> list[dict]:
@@ -58,7 +68,7 @@ def by_executor(pool: object, asked: list[dict]) -> float:
 
 
 def measure(case: dict, turns: int) -> dict:
-    data = load("digits", max_rows=case["rows"])
+    data = images(case["rows"], case["scale"])
     plan = Plan(model=case["network"], data=data)
     parameters = sum(p.numel() for p in plan.build(0).parameters())
     with tempfile.TemporaryDirectory(prefix="burnish-throughput-") as folder:

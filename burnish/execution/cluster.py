@@ -6,6 +6,7 @@ and only the driver writes. Ray is imported when a cluster is opened, not before
 
 import importlib
 import os
+import socket
 from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Any
@@ -17,6 +18,7 @@ from burnish.execution.jobs import Job, failure, find
 __all__ = ["Cluster"]
 
 Json = dict[str, Any]
+ANSWER = 10.0  # seconds a cluster has to take a connection
 RETRIES = 3  # of a task whose worker or node was lost
 INSTALL = "`--on ray` needs Ray, which is not installed: pip install 'burnish[ray]'"
 
@@ -149,6 +151,9 @@ def _connected(address: str, own: int | None) -> tuple[Any, bool]:
     else:
         options.pop("include_dashboard")
     try:
+        if place != "local":  # Ray itself tries for minutes
+            host, _, port = place.removeprefix("ray://").rpartition(":")
+            socket.create_connection((host, int(port)), timeout=ANSWER).close()
         ray.init(address=place, **options)
     except Exception as error:  # Ray raises its own, and others
         raise UsageError(

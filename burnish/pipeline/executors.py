@@ -20,7 +20,7 @@ from burnish.losses import Loss
 from burnish.pipeline import remote
 from burnish.pipeline.parcel import packed
 from burnish.pipeline.recipe import Recipe
-from burnish.pipeline.timing import candidates, cores, fewest, measured_rates
+from burnish.pipeline.timing import candidates, cores, fewest, measured_rates, too_small
 from burnish.pipeline.worker import held
 from burnish.plan import Plan
 from burnish.training.loop import device_for
@@ -82,16 +82,17 @@ def _threads(plan: Plan, recipe: Recipe, ledger: Ledger, local: "_Local") -> tup
     known = ledger.stage(STAGE)
     if known is not None:
         return int(known["threads"]), ""
-    here, rates = cores(), dict[int, float]()
+    here, rates = cores(), dict[int, list[float]]()
     if not _on_cpu(recipe):
         threads = max(here // 2, 1)
-    elif here == 1:
+    elif here == 1 or too_small(plan):
         threads = 1
     else:
         ways = candidates(here) if local.portable else [(1, count) for _, count in candidates(here)]
         rates = measured_rates(local.resized(max(w for w, _ in ways), 1), ways)
         threads = fewest(rates)
-    told = ", ".join(f"{rate:.3g} with {count} each" for count, rate in rates.items())
+    best = {count: max(found) for count, found in rates.items()}
+    told = ", ".join(f"{rate:.3g} with {count} each" for count, rate in best.items())
     ledger.put_stage(STAGE, {"threads": threads, "cores": here, "steps_per_second": rates})
     note = f"threads: {threads} for each run; steps a second of all workers together: {told}" if rates else ""
     return threads, note

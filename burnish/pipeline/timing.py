@@ -9,19 +9,21 @@ from typing import Any
 
 import torch
 
+from burnish.data.tensors import network_tensor
 from burnish.execution import Job
+from burnish.model.inspect import inspect
 from burnish.plan import Plan
 from burnish.training.feed import batches
 from burnish.training.loop import device_for
 from burnish.training.optimizers import build_optimizer
 from burnish.training.seeds import seed_everything
 
-__all__ = ["candidates", "cores", "fewest", "measured_rates", "steps_per_second"]
+__all__ = ["candidates", "cores", "fewest", "measured_rates", "steps_per_second", "too_small"]
 
 SMALL_RATE = 1e-6  # of the timed steps: numbers that are not finite may take longer
-SECONDS, ROUNDS = 0.3, 2  # of each measurement, and how often all are taken in turns
+SECONDS, ROUNDS = 0.3, 3  # of each measurement, and how often all are taken in turns
 MOST_AT_ONCE = 12  # runs of the largest usual stage: more workers would idle
-HOPELESS = 0.5  # of the best: not measured again
+WORTH_SHARING = 1e9  # multiply-accumulates of a step, forward, from which on threads are tried
 CLEARLY = 1.25  # more threads must give so many times the runs; a choice within the noise would differ from job to job
 
 
@@ -59,26 +61,40 @@ def candidates(here: int) -> list[tuple[int, int]]:
     return [(min(here // count, MOST_AT_ONCE), count) for count in threads]
 
 
-def measured_rates(pool: Any, ways: list[tuple[int, int]]) -> dict[int, float]:
-    """Steps a second of all workers together, by threads of each, in the pool's own processes at the same time."""
-    rates = dict.fromkeys([threads for _, threads in ways], 0.0)
+def too_small(plan: Plan) -> bool:
+    """Whether a step of `plan` is so little work that threads cannot share it; then nothing is measured.
+
+    A choice between equals would be one by chance, and two jobs with the same recipe would differ in the last bits.
+    """
+    data = plan.data
+    example = network_tensor(data.preparation, data.inputs[data.train_rows[:2]])
+    operations = inspect(plan.probe(), example).operations
+    return operations is not None and operations * plan.batch_size < WORTH_SHARING
+
+
+def measured_rates(pool: Any, ways: list[tuple[int, int]]) -> dict[int, list[float]]:
+    """Steps a second of all workers together in each round, by threads of each, in the pool's own processes."""
+    rates: dict[int, list[float]] = {threads: [] for _, threads in ways}
     _rate(pool, max(workers for workers, _ in ways), 1, seconds=0.0)  # start and first touch are left out
     for _ in range(ROUNDS):
         for workers, threads in ways:
-            if rates[threads] >= HOPELESS * max(rates.values()) or not rates[threads]:
-                rates[threads] = max(rates[threads], _rate(pool, workers, threads, seconds=SECONDS))
+            rates[threads].append(_rate(pool, workers, threads, seconds=SECONDS))
     return rates
 
 
-def fewest(rates: dict[int, float]) -> int:
-    """The fewest threads whose rate no larger number clearly beats.
+def fewest(rates: dict[int, list[float]]) -> int:
+    """The fewest threads whose rate no larger number clearly beats in every round.
 
     Example:
-        >>> fewest({1: 100.0, 2: 110.0}), fewest({1: 10.0, 2: 19.0}), fewest({})
+        >>> fewest({1: [100, 90], 2: [130, 100]}), fewest({1: [10, 11], 2: [19, 20]}), fewest({})
         (1, 2, 1)
     """
-    best = max(rates.values(), default=0.0)
-    return min((threads for threads, rate in rates.items() if rate * CLEARLY >= best), default=1)
+
+    def beaten(threads: int, more: int) -> bool:
+        return all(m >= CLEARLY * t > 0 for t, m in zip(rates[threads], rates[more], strict=True))
+
+    fitting = (t for t in sorted(rates) if not any(beaten(t, more) for more in rates if more > t))
+    return next(fitting, 1)
 
 
 def _rate(pool: Any, workers: int, threads: int, *, seconds: float) -> float:

@@ -1,5 +1,6 @@
 """Jobs on a Ray cluster: the interface of the pool, arrays in and bytes back, nodes that go away."""
 
+import socket
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +30,16 @@ def test_without_ray_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(UsageError, match=r"--on ray` needs Ray, which is not installed: pip install 'burnish\[ray\]'"):
         Cluster(target="a:b", shared={})
+
+
+def test_where_no_cluster_answers_that_is_said_at_once():
+    pytest.importorskip("ray")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        free = server.getsockname()[1]
+    with pytest.raises(
+        UsageError, match=rf"no Ray cluster can be used at '127.0.0.1:{free}': .*refused; start one with"
+    ):
+        Cluster(target="a:b", shared={}, address=f"127.0.0.1:{free}")
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from burnish.ledger import Ledger
 from burnish.pipeline import executors, parcel, remote, worker
 from burnish.pipeline.recipe import Recipe
 from burnish.pipeline.running import spec
-from burnish.pipeline.timing import candidates, fewest, steps_per_second
+from burnish.pipeline.timing import candidates, fewest, steps_per_second, too_small
 from burnish.plan import Plan
 from burnish.training import loop
 
@@ -57,7 +57,8 @@ def settled(plan, ledger, scratch, **recipe):
 def test_threads_are_measured_once_and_kept_whatever_comes_later(plan, tmp_path, monkeypatch):
     ledger = Ledger(tmp_path / "run")
     monkeypatch.setattr(executors, "cores", lambda: 4)
-    monkeypatch.setattr(executors, "measured_rates", lambda pool, ways: {1: 10.0, 2: 30.0, 4: 31.0})
+    monkeypatch.setattr(executors, "too_small", lambda plan: False)
+    monkeypatch.setattr(executors, "measured_rates", lambda pool, ways: {1: [9, 10], 2: [30, 28], 4: [31, 30]})
     first = settled(plan, ledger, tmp_path / "a", workers=3)
     assert (first.workers, first.threads) == (3, 2)
     assert "30 with 2 each" in first.note
@@ -70,8 +71,18 @@ def test_threads_are_measured_once_and_kept_whatever_comes_later(plan, tmp_path,
 def test_ways_to_use_the_cores():
     assert candidates(6) == [(6, 1), (3, 2), (1, 4)]
     assert candidates(64)[0] == (12, 1)
-    assert fewest({1: 100.0, 2: 124.0, 4: 90.0}) == 1, "within the noise the choice must not flip"
-    assert fewest({1: 100.0, 2: 126.0, 4: 200.0}) == 4
+    assert fewest({1: [100.0, 100.0], 2: [300.0, 124.0]}) == 1, "one lucky round must not decide"
+    assert fewest({1: [0.0, 0.0], 2: [0.0, 0.0]}) == 1
+    assert fewest({1: [100.0, 90.0], 2: [126.0, 130.0], 4: [200.0, 220.0]}) == 4
+
+
+def test_nothing_is_measured_for_small_networks(plan, tmp_path, monkeypatch):
+    monkeypatch.setattr(executors, "cores", lambda: 16)
+    monkeypatch.setattr(executors, "measured_rates", None)
+    found = settled(plan, Ledger(tmp_path / "run"), tmp_path / "a")
+    assert (found.threads, found.workers) == (1, 16)
+    resnet = Plan(model="resnet", data=plan.data, batch_size=256)
+    assert not too_small(resnet)
 
 
 def test_the_rate_is_measured_without_changing_anything(plan, monkeypatch):
