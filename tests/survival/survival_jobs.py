@@ -25,7 +25,10 @@ FLAGS = ("--budget", "quick", "--lr", "0.01", "--out", "run")
 MARK = "BURNISH_SURVIVAL_TEST"  # in the environment of a job's driver, and so of every process it starts
 FILES = ("model.onnx", "baseline.onnx", "model.safetensors", "model.json", "predictions.parquet")
 # Parts of names of what may differ between two sittings.
-TIMED = ("seconds", "latency", "examples_per_second", "time_ratio", "p99", "on_frontier", "environment", "workers")
+TIMED = (
+    *("seconds", "latency", "examples_per_second", "time_ratio", "p99", "on_frontier", "environment", "workers"),
+    "price_runs",
+)
 
 
 class Job:
@@ -132,7 +135,7 @@ def timeless(value):
         return {key: timeless(item) for key, item in value.items() if not any(word in key for word in TIMED)}
     if isinstance(value, list):
         return [timeless(item) for item in value]
-    return re.sub(r"--workers \d+ ", "", value) if isinstance(value, str) else value
+    return re.sub(r"--workers \d+ |it takes about .* are left", "", value) if isinstance(value, str) else value
 
 
 def runs(root):
