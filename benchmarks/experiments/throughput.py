@@ -31,8 +31,8 @@ from burnish.plan import Plan
 
 RESULT = Path(__file__).resolve().with_suffix(".json")
 CASES = {
-    "cnn on the digits": {"network": "cnn", "rows": 1000, "scale": 1, "epochs": 8, "runs": 4},
-    "resnet on the digits, enlarged to 32 x 32": {"network": "resnet", "rows": 400, "scale": 4, "epochs": 1, "runs": 2},
+    "cnn on the digits": {"network": "cnn", "rows": 1000, "scale": 1, "epochs": 4, "runs": 4},
+    "resnet on the digits, enlarged to 32 x 32": {"network": "resnet", "rows": 200, "scale": 4, "epochs": 1, "runs": 2},
 }
 
 
