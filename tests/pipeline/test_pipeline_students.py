@@ -89,3 +89,22 @@ def test_what_is_done_is_not_done_again(found, teacher):
 def test_wrong_arguments(arguments, words, teacher):
     with pytest.raises(UsageError, match=words):
         bu.distill(**({"student": teacher, "teacher": teacher} | arguments))
+
+
+def test_values_are_taught_as_distances(tmp_path):
+    generator = np.random.default_rng(0)
+    x = generator.standard_normal((400, 6)).astype(np.float32)
+    np.savez(tmp_path / "d.npz", x=x, y=np.sin(2 * x[:, 0]) + x[:, 1] * x[:, 2])
+    data = bu.load(tmp_path / "d.npz", task="regression", seed=0)
+
+    def net(inputs, outputs, width=64):
+        return nn.Sequential(nn.Linear(inputs[0], width), nn.ReLU(), nn.Linear(width, outputs))
+
+    plan = Plan(model=net, data=data, epochs=6, batch_size=32, optimizer=Optimizer(lr=0.01))
+    found = bu.distill(0.5, plan, out=tmp_path / "o", weight=0.7, device="cpu")
+    assert set(found.fidelity["with"]) == {"distance"}
+    assert found.comparison.metric == "rmse"
+    assert found.fidelity["with"]["distance"].value < found.fidelity["without"]["distance"].value
+    student = Plan(model=net, data=data, epochs=6, batch_size=32)
+    again = bu.distill(student, [found.students.model(0), found.students.model(1)], out=tmp_path / "p", device="cpu")
+    assert again.parameters["teacher"] == 2 * found.parameters["student"]
