@@ -89,6 +89,9 @@ def preflight(plan: Plan, *, seed: int = 0) -> list[Finding]:
         for rule, check in checks.items():
             try:
                 findings.append(_timed(check))
+            except BugError as bug:
+                bug.findings += findings
+                raise
             except UsageError as error:
                 raise _bug(rule, error, findings) from error
     return findings
@@ -140,7 +143,10 @@ def _check_forward(model: nn.Module, inputs: Tensor, data: Data) -> Finding:
     try:
         check_output(model, inputs[:1], data.task)  # a squeeze() loses the batch of one that is served
     except UsageError:
-        _check_apart(model, inputs)  # the better explanation, where it is one
+        try:
+            _check_apart(model, inputs)  # the better explanation, where it is one
+        except UsageError as better:
+            raise _bug(MIXED, better, []) from better
         raise
     return FORWARD.clear(data.task.outputs, None, f"{len(inputs)} examples give outputs {data.task.outputs} wide.")
 

@@ -45,7 +45,7 @@ def _figure(finding: dict[str, Any]) -> Figure | None:
         svg = measure_figure(measured, threshold, title=name)
     if not svg:
         return None
-    review = " A list to review: about half of such rows are truly wrong." if given.get("kind") == "review" else ""
+    review = " A list to review: about half of such rows are truly wrong." if finding.get("rule") == "R11" else ""
     return Figure(svg=svg, caption=f"{name}.{review}")
 
 
