@@ -15,7 +15,7 @@ and for Burnish's own, whose winner is then confirmed on fresh splits in pairs, 
     worse      after confirmation: how often what was CONFIRMED is truly worse
     bias       confirmed gain minus the true one, in standard deviations: over all confirmations, and of CONFIRMED alone
     coverage   of the 90 % intervals of each technique at the recipe, by the screen alone as reported and with the
-               re-runs in the fit, and the median width of the intervals; from every second replay
+               re-runs in the fit, and the median width of the intervals; from every fourth replay
     A/A        in a world where no technique does anything: how often one is said to help, how often a recipe goes to
                confirmation, how often the whole procedure, and a bare confirmation of equal arms, says CONFIRMED
 Each is replayed as often as asked for, but for TPE in the world: 100 times, it takes a tenth of a second each.
@@ -46,6 +46,7 @@ from burnish.studies.effects import HELPS, word
 
 HERE = Path(__file__).resolve().parent
 CALIBRATION = ("digits", "digits, with skip", "digits, without skip", "Adult")
+EVERY = 4  # replays of which one has its intervals looked at
 SLOW = {"Optuna TPE": 100}  # replays in the world
 FRESH = 100  # number of the first split of a confirmation in the world
 
@@ -124,8 +125,8 @@ def afterwards(table: Table, found: list) -> dict[str, Any]:
     decided = [(confirm(lab, o.recipe), gain) for lab, o, gain, _ in found if any(o.recipe)]
     bias = np.array([(d.estimate.value - gain) / table.sigma for d, gain in decided if d.estimate])
     sure = np.array([d.verdict == CONFIRMED for d, _ in decided])
-    held = [interval_check(lab, o.posterior, o.target) for lab, o, *_ in found[::2]]
-    again = [interval_check(lab, o.updated, o.target) for lab, o, *_ in found[::2] if o.updated]
+    held = [interval_check(lab, o.posterior, o.target) for lab, o, *_ in found[::EVERY]]
+    again = [interval_check(lab, o.updated, o.target) for lab, o, *_ in found[::EVERY] if o.updated]
     return {
         "confirmed": float(sure.sum() / len(found)),
         "worse_confirmed": float(sum(g < 0 for (d, g) in decided if d.verdict == CONFIRMED) / len(found)),
@@ -161,7 +162,7 @@ def nothing_helps(table: Table, replays: int, seed: int) -> dict[str, Any]:
         "confirmed": mean_of(ends),
         "confirmed_equal": mean_of(equal),
         "optimism": mean_of([o.claim / table.sigma for _, o, *_ in found]),
-        "coverage": coverage([interval_check(lab, o.posterior, o.target) for lab, o, *_ in found[::2]], table),
+        "coverage": coverage([interval_check(lab, o.posterior, o.target) for lab, o, *_ in found[::EVERY]], table),
     }
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from tables import Lab, recipes
 
 from burnish.studies.analysis import Posterior, fit
-from burnish.studies.candidates import candidates, winner
+from burnish.studies.candidates import candidates, sound, winner
 from burnish.studies.collapse import clip_collapsed
 from burnish.studies.design import Recipe, recipe_of, screen_design, signs
 
@@ -48,24 +48,26 @@ def designed(lab: Lab, seed: int, *, pilot: int = 4, screen: int = 12, count: in
     first = np.array([lab.train(nothing, b) for b in pilot_blocks])
     scores = np.array([lab.train(r, b) for r, b in zip(design.recipes(), blocks, strict=True)])
 
-    def response(values: Array) -> Array:
-        level, sigma = float(first.mean()), float(first.std(ddof=1))
-        return lab.scaled(clip_collapsed(values.ravel(), level, lab.table.metric, sigma)[0]).reshape(values.shape)
+    level, sigma = float(first.mean()), float(first.std(ddof=1))
 
-    z, pilot_z = response(scores), response(first)
-    posterior = fit(design.rows, z, blocks, pilot_z=pilot_z, pilot_blocks=pilot_blocks)
-    chosen = candidates(posterior, design.rows, z, count=max(count, 1))
+    def response(values: Array) -> tuple[Array, Array]:
+        clipped, collapsed = clip_collapsed(values.ravel(), level, lab.table.metric, sigma)
+        return lab.scaled(clipped), collapsed
+
+    (z, collapsed), (pilot_z, _) = response(scores), response(first)
+    fitted = partial(fit, pilot_z=pilot_z, pilot_blocks=pilot_blocks)
+    posterior = fitted(design.rows, z, blocks)
+    proposing = fitted(design.rows, sound(z, collapsed), blocks) if collapsed.any() else posterior
+    chosen = candidates(proposing, design.rows, z, count=max(count, 1))
     if not count:
         best = chosen[0].recipe
-        claim = _claimed(lab, posterior, best)
+        claim = _claimed(lab, proposing, best)
         return Outcome(recipe=best if claim > 0 else nothing, claim=max(claim, 0.0), posterior=posterior, target=best)
     recipe, claim, arms, again, splits = _again(lab, [c.recipe for c in chosen])
-    updated = fit(
+    updated = fitted(
         np.vstack([design.rows, *(np.tile(signs(arm), (len(splits), 1)) for arm in arms)]),
-        np.concatenate([z, response(again).ravel()]),
+        np.concatenate([z, response(again)[0]]),
         np.concatenate([blocks, np.tile(splits, len(arms))]),
-        pilot_z=pilot_z,
-        pilot_blocks=pilot_blocks,
     )
     target = recipe if any(recipe) else chosen[0].recipe
     return Outcome(recipe=recipe, claim=claim, posterior=posterior, updated=updated, target=target)

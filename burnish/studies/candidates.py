@@ -12,13 +12,14 @@ import numpy as np
 from burnish.studies.analysis import Posterior
 from burnish.studies.design import Recipe, possible_recipes, recipe_of
 
-__all__ = ["PRUNE_BELOW", "Candidate", "candidates", "pruned", "winner"]
+__all__ = ["PRUNE_BELOW", "Candidate", "candidates", "pruned", "sound", "winner"]
 
 Array = np.ndarray
 Feasible = Callable[[Recipe], bool]
 
 PRUNE_BELOW = 0.60  # dropping at .75 cost a third of the gain on recorded factorials
 APART = 2  # changes between the far candidate and the others
+LEAST_SOUND = 0.5  # share of the runs that a model without collapsed ones needs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,25 @@ def candidates(
         if len(chosen) < count:
             chosen.setdefault(recipe, why)
     return [Candidate(recipe=recipe, why=why) for recipe, why in chosen.items()]
+
+
+def sound(z: Array, collapsed: Array) -> Array:
+    """`z` without the collapsed runs, as the model that proposes recipes should see them.
+
+    A collapse is no sum of effects: even clipped it bends the effects of whatever was on. Without these runs the model
+    describes recipes that train, and the re-run finds out whether a proposal does. Where more than half of the runs
+    collapsed they stay in, clipped: the others would be too few.
+
+    Args:
+        z: `(n,)` responses, collapsed ones clipped; NaN where a run failed.
+        collapsed: `(n,)` booleans, from `clip_collapsed`.
+
+    Example:
+        >>> sound(np.array([1.0, 2.0, -5.0]), np.array([False, False, True])).tolist()
+        [1.0, 2.0, nan]
+    """
+    left = np.where(collapsed, np.nan, z)
+    return left if np.isfinite(left).sum() >= LEAST_SOUND * len(left) else np.asarray(z, float)
 
 
 def pruned(posterior: Posterior, recipe: Recipe, *, below: float = PRUNE_BELOW) -> Recipe:

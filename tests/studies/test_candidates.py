@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from burnish.studies.analysis import fit
-from burnish.studies.candidates import APART, PRUNE_BELOW, candidates, pruned, winner
+from burnish.studies.candidates import APART, PRUNE_BELOW, candidates, pruned, sound, winner
 from burnish.studies.design import possible_recipes, recipe_of, screen_design
 
 
@@ -51,6 +51,25 @@ def test_rules_are_kept_in_order():
     far = by_why["predicted best at least two changes away"]
     others = [c.recipe for c in found[: [c.recipe for c in found].index(far)]]
     assert all(sum(a != b for a, b in zip(far, o, strict=True)) >= APART for o in others)
+
+
+def test_a_model_without_collapsed_runs_is_not_bent_by_them():
+    design = screen_design(6, 12, 1)
+    effects = np.array([0.5, 0.4, -0.3, 0.0, 0.2, -0.2])
+    z = design.rows @ effects + 0.05 * np.random.default_rng(0).normal(size=12)
+    collapsed = (design.rows[:, 0] > 0) & (design.rows[:, 1] > 0)  # only together, so that neither is to blame
+    z = np.where(collapsed, z.min() - 2.0, z)
+    heard = sound(z, collapsed)
+    assert np.isnan(heard[collapsed]).all()
+    assert (heard[~collapsed] == z[~collapsed]).all()
+    alone = (1, 0, 0, 0, 0, 0)
+    apart = [abs(fit(design.rows, seen, design.blocks).effect_at(alone, 0)[0] - 1.0) for seen in (heard, z)]
+    assert apart[0] < apart[1]
+
+
+def test_where_most_runs_collapsed_they_stay_in():
+    z = np.array([1.0, -5.0, -5.0, -5.0])
+    assert (sound(z, z < 0) == z).all()
 
 
 def test_pruning_keeps_only_likely_members():

@@ -11,7 +11,7 @@ from burnish.pipeline.stages.screen import screened
 from burnish.pipeline.work import Work
 from burnish.pipeline.worth import worth_of
 from burnish.records import Run, from_json
-from burnish.studies.candidates import Candidate, candidates, winner
+from burnish.studies.candidates import Candidate, candidates, sound, winner
 from burnish.studies.levels import Factor, Recipe
 
 __all__ = ["rerun"]
@@ -61,19 +61,21 @@ def rerun(work: Work) -> dict[str, Any]:
 
 
 def _proposals(work: Work) -> list[Candidate]:
-    """Recipes that the model of the runs' worth recommends: their scores less their costs."""
+    """Recipes that the model of the sound runs' worth recommends: their scores less their costs."""
     if not work.stage("screen")["factors"]:
         return []
     data, worth = screened(work), worth_of(work)
-    if np.isfinite(data.z).sum() + len(data.pilot_z) < 3:
-        return []
     z = np.array([worth(run, value) for run, value in zip(data.runs, data.z, strict=True)])
+    heard = sound(z, data.collapsed)
+    if np.isfinite(heard).sum() + len(data.pilot_z) < 3:
+        return []
     judged = [j for j, factor in enumerate(data.factors) if not factor.nuisance]
 
     def possible(recipe: Recipe) -> bool:
         return any(recipe[j] for j in judged) and data.feasible(recipe)
 
-    return candidates(data.fitted(z, data.pilot_z), data.design.rows, z, possible, count=work.budget.candidates)
+    posterior = data.fitted(heard, data.pilot_z)
+    return candidates(posterior, data.design.rows, z, possible, count=work.budget.candidates)
 
 
 def _response(work: Work, run: Run) -> float:
