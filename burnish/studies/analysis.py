@@ -90,7 +90,7 @@ class Posterior:
     def predict(self, recipes: Array | Sequence[Recipe]) -> tuple[Array, Array]:
         """Mean and standard error of the response, split effects apart, for `(m, k)` recipes: two arrays `(m,)`."""
         columns = features(coded(recipes, self.levels), self.levels)
-        variance = np.einsum("ij,jk,ik->i", columns, self.covariance(), columns)
+        variance = (columns @ self.covariance() * columns).sum(1)
         return columns @ self.mean(), np.sqrt(variance)
 
     def middle(self, recipe: Recipe | Array, j: int, *, level: int = 1, over: Sequence[int] = ()) -> float:
@@ -104,8 +104,8 @@ class Posterior:
     def covariance(self) -> Array:
         """`(p, p)` posterior covariance of the coefficients, that between grid points included."""
         apart = self.means - self.mean()
-        within = np.einsum("g,gij->ij", self.weights, self.scales) * self._inflation()
-        return within + np.einsum("g,gi,gj->ij", self.weights, apart, apart)
+        within = np.tensordot(self.weights, self.scales, 1) * self._inflation()
+        return within + (apart.T * self.weights) @ apart
 
     def aliases(self, j: int, threshold: float = 0.5) -> tuple[tuple[int, int], ...]:
         """Pairs of factors whose interaction the runs cannot tell from the main effect of factor `j`."""
@@ -130,7 +130,7 @@ class Posterior:
         return on - off
 
     def _along(self, contrast: Array) -> tuple[Array, Array]:
-        return self.means @ contrast, np.sqrt(np.einsum("i,gij,j->g", contrast, self.scales, contrast))
+        return self.means @ contrast, np.sqrt(self.scales @ contrast @ contrast)
 
     def _below(self, value: float, mean: Array, scale: Array) -> float:
         from scipy.special import stdtr
@@ -214,13 +214,13 @@ def _posterior(
     variances = np.column_stack(
         [np.repeat(grid[:, :1], main, 1), np.repeat(grid[:, :1] * grid[:, 1:2], columns.shape[1] - 1 - main, 1)]
     )
-    weighted = np.einsum("np,gnm->gpm", columns, inverse)
+    weighted = columns.T @ inverse
     precision = weighted @ columns
     diagonal = np.arange(1, columns.shape[1])
     precision[:, diagonal, diagonal] += 1 / variances
     scales = np.linalg.inv(precision)
-    means = np.einsum("gpq,gqn,n->gp", scales, weighted, z)
-    squares = np.einsum("n,gnm,m->g", z, inverse, z) - np.einsum("gp,gpn,n->g", means, weighted, z)
+    means = (scales @ (weighted @ z)[..., None])[..., 0]
+    squares = inverse @ z @ z - (means * (weighted @ z)).sum(1)
     dof = PILOT_WEIGHT + len(z) - 1
     variance = (PILOT_WEIGHT * prior_variance + np.maximum(squares, 0)) / dof
     evidence = -0.5 * (log_noise + np.linalg.slogdet(precision)[1] + np.log(variances).sum(1) + dof * np.log(variance))
