@@ -31,7 +31,7 @@ import argparse
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +192,47 @@ def line(name: str, found: dict[str, Any]) -> str:
     return text
 
 
+def markdown(results: dict[str, Any]) -> str:
+    """The tables of `benchmarks/README.md`: a row for each strategy, a column for each recorded factorial."""
+    names = list(results)
+    heads = [name + ("" if results[name]["calibration"] else " (held out)") for name in names]
+
+    def rows(cell: Callable[[dict[str, Any]], str], wanted: Sequence[str]) -> list[str]:
+        lines = [f"| strategy | {' | '.join(heads)} |", "|---" * (1 + len(names)) + "|"]
+        for strategy in wanted:
+            cells = [cell(results[name][strategy]) if strategy in results[name] else "" for name in names]
+            lines.append(f"| {strategy} | {' | '.join(cells)} |" if any(cells) else "")
+        return [text for text in lines if text]
+
+    return "\n".join(
+        [
+            *rows(_search_cell, list(STRATEGIES)),
+            "",
+            *rows(_confirmed_cell, list(OURS)),
+            "",
+            *rows(_nothing_cell, ["A/A"]),
+        ]
+    )
+
+
+def _search_cell(found: dict[str, Any]) -> str:
+    shares = " / ".join(f"{100 * found[k]['value']:.0f}±{100 * found[k]['error']:.0f}" for k in ("recorded", "share"))
+    return f"{shares} / {100 * found['worse']:.1f} / {found['optimism']['value']:+.1f}"
+
+
+def _confirmed_cell(found: dict[str, Any]) -> str:
+    cover, again = found["coverage"], found["coverage_again"]
+    text = f"{100 * found['worse_confirmed']:.1f} / {found['bias']['value']:+.2f}±{found['bias']['error']:.2f} / "
+    text += f"{found['bias_confirmed']['value']:+.2f} / {100 * cover['value']:.0f}±{100 * cover['error']:.0f}, "
+    text += f"{cover['width']:.1f}"
+    return text + (f" / {100 * again['value']:.0f}±{100 * again['error']:.0f}, {again['width']:.1f}" if again else "")
+
+
+def _nothing_cell(found: dict[str, Any]) -> str:
+    shares = [found["helps"], found["kept"], found["confirmed"]["value"], found["confirmed_equal"]["value"]]
+    return " / ".join(f"{100 * value:.1f}" for value in shares)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--replays", type=int, default=250)
@@ -199,7 +240,11 @@ def main() -> None:
     parser.add_argument("--only", default="", help="tables, separated by semicolons")
     parser.add_argument("--json", type=Path, default=HERE / "replay.json")
     parser.add_argument("--limit", type=float, default=math.inf, help="seconds of processor time, then stop")
+    parser.add_argument("--markdown", action="store_true", help="print what there is as tables, and do nothing else")
     options = parser.parse_args()
+    if options.markdown:
+        print(markdown(json.loads(options.json.read_text())))
+        return
     folder = default_folder()
     if not folder.is_dir():
         parser.error(f"no recorded factorials in {folder}: set BURNISH_DATA to the folder that has factorials/")
