@@ -57,7 +57,8 @@ def designed(lab: Lab, seed: int, *, pilot: int = 4, screen: int = 12, count: in
     (z, collapsed), (pilot_z, _) = response(scores), response(first)
     fitted = partial(fit, pilot_z=pilot_z, pilot_blocks=pilot_blocks)
     posterior = fitted(design.rows, z, blocks)
-    proposing = fitted(design.rows, sound(z, collapsed), blocks) if collapsed.any() else posterior
+    bent = collapsed.any() and count > 0  # what is not run again must not be chosen blind to collapses
+    proposing = fitted(design.rows, sound(z, collapsed), blocks) if bent else posterior
     chosen = candidates(proposing, design.rows, z, count=max(count, 1))
     if not count:
         best = chosen[0].recipe
