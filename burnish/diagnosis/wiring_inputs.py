@@ -20,7 +20,7 @@ RULE = Rule(
         "subtract the mean and divide by the deviation of each channel or column",
         "BatchNorm as the first layer",
     ),
-    chance=0.5,
+    chance=0.8,
 )
 
 
