@@ -1,4 +1,4 @@
-"""What should be named, written down before any result was looked at.
+"""What should be named; first written before any result, later changes are told in `benchmarks/README.md`.
 
 For each planted fault the findings that name it: R… is a rule, P… a bug check, D… a data check. A
 bug check may also stop the diagnosis with an error, which names the fault just as well. Findings that merely follow

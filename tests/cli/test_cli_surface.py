@@ -12,14 +12,14 @@ from burnish.pipeline.recipe import Recipe
 DATA = "--data --group --max-rows --modality --target --task --time"
 TRAINING = "--batch-size --checkpoint --epochs --loss --lr --optimizer --resplit --with"
 JOB = (
-    "--budget --device --log --max-drop --metric --min-gain --on --only --ranks --require --seed --target-score "
-    "--threshold --workers"
+    "--budget --device --levels --log --max-drop --metric --min-gain --on --only --ranks --require --screen --seed "
+    "--target-score --threshold --vary-lr --workers"
 )
 VIEW = "--help --json --quiet"
 SHARED = f"{DATA} {TRAINING} {JOB} {VIEW}"
 SURFACE = {
     "bench": f"{VIEW} --batch --repeats --threads",
-    "compare": f"{SHARED} --out",
+    "compare": f"{SHARED} --against --out",
     "compress": f"{VIEW} --budget --criterion --max-drop --ratios --require --schedule",
     "diagnose": f"{SHARED} --out --quick",
     "distill": f"{VIEW} --members --narrow --seeds --student --temperature --weight",
@@ -32,7 +32,7 @@ SURFACE = {
     "run": f"{SHARED} --out",
     "status": VIEW,
     "study": f"{SHARED} --out --dry-run",
-    "techniques": VIEW,
+    "techniques": f"{VIEW} --learned",
     "train": f"{SHARED} --out --seeds",
 }
 
