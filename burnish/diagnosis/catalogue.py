@@ -129,9 +129,20 @@ def diagnose(
         left = None if seconds is None else seconds - (time.perf_counter() - start)
         most = None if runs is None else max(runs, at_least / (subject.run_seconds or math.inf))
         reason = _too_dear(subject, price, None if most is None else most - spent, left)
-        findings[name] = _skipped(name, price, reason) if reason else _timed(name, chosen[name], subject, price)
+        findings[name] = (
+            _cheaply(name, subject, price, reason) if reason else _timed(name, chosen[name], subject, price)
+        )
         spent += 0.0 if reason else price
     return by_gain([findings[name] for name in chosen])
+
+
+def _cheaply(name: str, subject: Subject, price: float, reason: str) -> Finding:
+    """What a rule that is too dear says without training, where that is enough to fire; else that it was left out."""
+    if name in QUICK:
+        found = _timed(name, QUICK[name], subject, 0.0)
+        if found.state == "fires":
+            return found
+    return _skipped(name, price, reason)
 
 
 def by_gain(findings: list[Finding]) -> list[Finding]:

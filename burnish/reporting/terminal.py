@@ -143,7 +143,7 @@ def _closing(view: View) -> list[Any]:
         lines += ["", Text(f"ships: {' + '.join(part for _, parts in shipped(view) for part in parts)}")]
     reasons = {str(row.get("command")): str(row.get("why") or "") for row in view.inner_rows("verdict", "actions")}
     for line in view.inner("verdict", "next") or ():
-        lines.append(Text(f"next:  {line}", style="dim"))
+        lines.append(Text(f"next:  {_harmless(line)}", style="dim"))
         if reasons.get(line):
             lines.append(Text(f"       # {reasons[line]}", style="dim"))
     return lines
@@ -164,3 +164,8 @@ def _bare_gain(view: View, value: Any) -> str:
 
 def _gain(view: View, value: Any) -> str:
     return f"{view.scale.gain(value)} {view.scale.interval(value)}".strip()
+
+
+def _harmless(text: str) -> str:
+    """`text` without what would steer the terminal: names from data may hold anything."""
+    return "".join(character for character in text if character.isprintable())

@@ -174,7 +174,7 @@ def test_sources_that_are_not_there(check_refused, tmp_path):
     [
         (("--target", "z"), "has no target column 'z'; its columns are 'a', 'label'"),
         (("--group", "z"), "has no group column 'z'; its columns are 'a'"),
-        (("--task", "ranking"), "unknown task 'ranking'; one of classification, regression"),
+        (("--task", "ranking"), "unknown task 'ranking'; one of classification, multilabel, regression"),
         (
             ("--task", "regression", "--target", "label"),
             "regression needs numbers, the targets are texts such as 'yes'",

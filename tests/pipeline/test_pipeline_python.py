@@ -71,7 +71,12 @@ def test_results_show_themselves_in_notebooks(arms) -> None:
 
 def test_inspect_takes_a_plan_or_a_module_with_an_example(arms) -> None:
     model = make_net(10)
-    assert bu.inspect(arms[0].plan) == bu.inspect(model, torch.zeros(2, 1, 8, 8))
+    ours, theirs = bu.inspect(arms[0].plan), bu.inspect(model, torch.zeros(2, 1, 8, 8))
+    shapes = [
+        [(layer.path, layer.output_shape[1:], layer.parameters) for layer in found.layers] for found in (ours, theirs)
+    ]
+    assert shapes[0] == shapes[1]
+    assert (ours.parameters, ours.operations) == (theirs.parameters, theirs.operations)
     with pytest.raises(UsageError, match="needs an example"):
         bu.inspect(model)
 

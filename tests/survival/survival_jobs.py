@@ -27,7 +27,7 @@ FILES = ("model.onnx", "baseline.onnx", "model.safetensors", "model.json", "pred
 # Parts of names of what may differ between two sittings.
 TIMED = (
     *("seconds", "latency", "examples_per_second", "time_ratio", "p99", "on_frontier", "environment", "workers"),
-    "price_runs",
+    *("price_runs", "minutes", "throughput", "peak_memory"),
 )
 
 
@@ -132,10 +132,12 @@ def content(file):
 
 def timeless(value):
     if isinstance(value, dict):
+        if "minutes" in value:  # what an action is worth depends on what it takes
+            value = {key: item for key, item in value.items() if key != "value"}
         return {key: timeless(item) for key, item in value.items() if not any(word in key for word in TIMED)}
     if isinstance(value, list):
         return [timeless(item) for item in value]
-    return re.sub(r"--workers \d+ |it takes about .* are left", "", value) if isinstance(value, str) else value
+    return re.sub(r" ?--workers \d+|it takes about .* are left", "", value) if isinstance(value, str) else value
 
 
 def runs(root):
