@@ -1,20 +1,15 @@
 """R2: a network that a simple model matches has not learned from what makes it a network."""
 
-import warnings
-from typing import Any
-
-import numpy as np
-
-from burnish.data.data import Data, Split
+from burnish.data.data import Data
 from burnish.diagnosis.rule import Rule
 from burnish.diagnosis.subject import Subject
 from burnish.evaluation.quality import aligned
+from burnish.evaluation.simple import AVERAGE, LINEAR, simple_predictions, some
 from burnish.records import Finding
 
 __all__ = ["check", "simple_scores"]
 
-Array = np.ndarray
-BASELINE_ROWS, BASELINE_FEATURES = 2000, 256
+BASELINE_ROWS = 2000
 RULE = Rule(
     id="R2",
     title="no better than a simple baseline",
@@ -47,7 +42,7 @@ def check(subject: Subject) -> Finding:
     figure |= {"unit": metric.name}
     if closed >= limit:
         return RULE.clear(closed, limit, f"{said}; {judged}.", figure=figure, baselines=scores)
-    nothing = metric.gain(scores["the average answer"], scores[name]) <= noise
+    nothing = metric.gain(scores[AVERAGE], scores[name]) <= noise
     if nothing:
         judged += "; no simple model learns anything either: do the labels belong to their inputs?"
     return RULE.fires(
@@ -67,70 +62,8 @@ def check(subject: Subject) -> Finding:
 def simple_scores(data: Data) -> dict[str, float]:
     """Validation score of always giving the average answer, and of a linear model on the raw inputs.
 
-    Both see at most `BASELINE_ROWS` training rows; images and series are first reduced to principal components,
-    texts to word counts.
+    Both see at most `BASELINE_ROWS` training rows, and are asked for as many validation rows.
     """
-    train, validation = _some(data.train, seed=0), _some(data.validation, seed=1)
-    seen, asked = _features(data, train.inputs, validation.inputs)
-    fit = _classify if data.task.kind == "classification" else _regress
-    scores = {}
-    for name, simple in zip(("the average answer", "a linear model"), (True, False), strict=True):
-        predicted = fit(data, seen, train.targets, asked, simple)
-        scores[name] = data.task.primary(*aligned(predicted, validation.targets))
-    return scores
-
-
-def _some(split: Split, *, seed: int) -> Split:
-    if len(split) <= BASELINE_ROWS:
-        return split
-    return split.take(np.sort(np.random.default_rng(seed).choice(len(split), BASELINE_ROWS, replace=False)))
-
-
-def _features(data: Data, train: Array, validation: Array) -> tuple[Any, Any]:
-    from sklearn.decomposition import PCA
-    from sklearn.preprocessing import StandardScaler
-
-    if data.modality == "text":
-        return _word_counts(train, validation)
-    seen, asked = (data.preparation.network_input(part).reshape(len(part), -1) for part in (train, validation))
-    if seen.shape[1] > BASELINE_FEATURES:
-        parts = min(BASELINE_FEATURES, len(seen))
-        reduce = PCA(parts, svd_solver="randomized", random_state=0).fit(seen)
-        seen, asked = reduce.transform(seen), reduce.transform(asked)
-    scale = StandardScaler().fit(seen)
-    return scale.transform(seen), scale.transform(asked)
-
-
-def _word_counts(train: Array, validation: Array) -> tuple[Any, Any]:
-    from scipy.sparse import csr_matrix
-    from sklearn.feature_extraction.text import TfidfTransformer
-
-    words = int(max(train.max(initial=0), validation.max(initial=0))) + 1
-
-    def counts(tokens: Array) -> Any:
-        row, column = np.nonzero(tokens > 1)  # 0 is padding, 1 unknown
-        return csr_matrix((np.ones(len(row)), (row, tokens[row, column])), shape=(len(tokens), words))
-
-    weigh = TfidfTransformer().fit(counts(train))
-    return weigh.transform(counts(train)), weigh.transform(counts(validation))
-
-
-def _classify(data: Data, seen: Any, targets: Array, asked: Any, simple: bool) -> Array:
-    from sklearn.dummy import DummyClassifier
-    from sklearn.linear_model import LogisticRegression
-
-    model = DummyClassifier(strategy="prior") if simple else LogisticRegression(max_iter=200)
-    probabilities = np.zeros((asked.shape[0], data.task.outputs))
-    with warnings.catch_warnings():  # a baseline that has not fully converged is still a baseline
-        warnings.simplefilter("ignore")
-        probabilities[:, np.unique(targets)] = model.fit(seen, targets).predict_proba(asked)
-    return probabilities
-
-
-def _regress(data: Data, seen: Any, targets: Array, asked: Any, simple: bool) -> Array:
-    from sklearn.dummy import DummyRegressor
-    from sklearn.linear_model import RidgeCV
-
-    model = DummyRegressor() if simple else RidgeCV(np.logspace(-2, 4, 7))
-    predicted = model.fit(seen, targets).predict(asked)
-    return predicted.reshape(len(predicted), -1)[:, 0] if data.task.outputs == 1 else predicted
+    part = data.validation.take(some(len(data.validation), BASELINE_ROWS, seed=1))
+    found = simple_predictions(data, part.inputs, rows=BASELINE_ROWS, names=(AVERAGE, LINEAR))
+    return {name: data.task.primary(*aligned(predicted, part.targets)) for name, predicted in found.items()}

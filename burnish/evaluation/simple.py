@@ -15,7 +15,7 @@ from burnish.evaluation.paired import paired_examples
 from burnish.evaluation.quality import score
 from burnish.records import Estimate
 
-__all__ = ["AVERAGE", "LINEAR", "NEIGHBOURS", "beside", "simple_predictions"]
+__all__ = ["AVERAGE", "LINEAR", "NEIGHBOURS", "beside", "simple_predictions", "some"]
 
 Array = np.ndarray
 AVERAGE, LINEAR, NEIGHBOURS = "the average answer", "a linear model", "nearest neighbours"
@@ -45,7 +45,7 @@ def beside(data: Data, asked: Split, network: Array, *, level: float = 0.95) -> 
         >>> [row["name"] for row in found if row["gain"].low > 0]
         ['the average answer', 'a linear model', 'nearest neighbours']
     """
-    keep = _some(np.arange(len(asked)), MOST_ASKED, seed=1)
+    keep = some(len(asked), MOST_ASKED, seed=1)
     part, network = asked.take(keep), np.asarray(network)[keep]
     rows = rows_to_learn(data)
     found = simple_predictions(data, part.inputs, rows=rows)
@@ -73,19 +73,22 @@ def rows_to_learn(data: Data) -> int:
     return int(np.clip(VALUES // max(width, 1), LEAST_ROWS, MOST_ROWS))
 
 
-def simple_predictions(data: Data, asked: Array, *, rows: int = LEAST_ROWS) -> dict[str, Array]:
-    """Decoded predictions of each simple model for the stored inputs `asked`, after seeing `rows` training rows."""
-    train = data.train.take(_some(np.arange(len(data.train)), rows, seed=0))
+def simple_predictions(
+    data: Data, asked: Array, *, rows: int = LEAST_ROWS, names: tuple[str, ...] = (AVERAGE, LINEAR, NEIGHBOURS)
+) -> dict[str, Array]:
+    """Decoded predictions of the models `names` for the stored inputs `asked`, after seeing `rows` training rows."""
+    train = data.train.take(some(len(data.train), rows, seed=0))
     seen, wanted = _features(data, train.inputs, asked)
     fit = _classify if data.task.kind == "classification" else _regress
     makers = _models(data, min(NEIGHBOUR_COUNT, len(train)))
-    return {name: fit(data, make(), seen, train.targets, wanted) for name, make in makers.items()}
+    return {name: fit(data, makers[name](), seen, train.targets, wanted) for name in names}
 
 
-def _some(positions: Array, count: int, *, seed: int) -> Array:
-    if len(positions) <= count:
-        return positions
-    return np.sort(np.random.default_rng(seed).choice(positions, count, replace=False))
+def some(length: int, count: int, *, seed: int) -> Array:
+    """At most `count` of `length` positions, drawn with `seed`, in order."""
+    if length <= count:
+        return np.arange(length)
+    return np.sort(np.random.default_rng(seed).choice(length, count, replace=False))
 
 
 def _models(data: Data, neighbours: int) -> dict[str, Callable[[], Any]]:
