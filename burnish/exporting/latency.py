@@ -6,8 +6,6 @@ order, so that whatever else slows the machine down slows them all down.
 
 import json
 import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from burnish.errors import BurnishError, UsageError
+from burnish.errors import UsageError
+from burnish.exporting.fresh_process import run_fresh
 from burnish.exporting.runtime import example_inputs
 from burnish.records import Estimate
 
@@ -120,24 +119,15 @@ def quantile(samples: Array, q: float, *, level: float = 0.95, unit: str = "ms")
 
 
 def _in_fresh_process(request: dict[str, object], rows: Array, threads: int) -> dict[str, dict[str, list[float]]]:
-    root = str(Path(__file__).resolve().parents[2])
-    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     with tempfile.TemporaryDirectory() as folder:
         np.save(Path(folder) / "example.npy", rows)
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "burnish.exporting.latency_process", folder],
-            input=json.dumps(request),
-            capture_output=True,
-            text=True,
-            env=environment,
-            check=False,
+        run_fresh(
+            "burnish.exporting.latency_process",
+            folder,
+            threads=threads,
+            measuring="latency",
+            given=json.dumps(request),
         )
-        if done.returncode == UsageError.exit_code:
-            raise UsageError(done.stderr.strip())
-        if done.returncode:
-            last = done.stderr.strip().splitlines()[-1:] or ["no message"]
-            raise BurnishError(f"measuring latency failed (exit {done.returncode}): {last[0]}")
         return json.loads((Path(folder) / "times.json").read_text(encoding="utf-8"))
 
 

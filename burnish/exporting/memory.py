@@ -3,12 +3,11 @@
 Run as `python -m burnish.exporting.memory FILE BATCH THREADS` it is that process and prints the bytes.
 """
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 
-from burnish.errors import BurnishError, UsageError
+from burnish.errors import UsageError
+from burnish.exporting.fresh_process import run_fresh
 from burnish.exporting.runtime import example_inputs, session
 
 __all__ = ["peak_memory", "resident_peak"]
@@ -25,22 +24,9 @@ def peak_memory(path: Path | str, *, batch: int = 1, threads: int = 1) -> int | 
         UsageError: the model cannot be loaded.
         BurnishError: the measuring process failed.
     """
-    root = str(Path(__file__).resolve().parents[2])
-    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "burnish.exporting.memory", str(path), str(batch), str(threads)],
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=False,
-    )
-    if done.returncode == UsageError.exit_code:
-        raise UsageError(done.stderr.strip())
-    if done.returncode:
-        last = done.stderr.strip().splitlines()[-1:] or ["no message"]
-        raise BurnishError(f"measuring memory failed (exit {done.returncode}): {last[0]}")
-    return int(done.stdout) or None
+    arguments = (str(path), str(batch), str(threads))
+    printed = run_fresh("burnish.exporting.memory", *arguments, threads=threads, measuring="memory")
+    return int(printed) or None
 
 
 def resident_peak() -> int:
