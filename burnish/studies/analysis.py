@@ -135,7 +135,8 @@ class Posterior:
     def _below(self, value: float, mean: Array, scale: Array) -> float:
         from scipy.special import stdtr
 
-        return float(self.weights @ stdtr(self.dof, (value - mean) / np.maximum(scale, 1e-300)))
+        share = self.weights @ stdtr(self.dof, (value - mean) / np.maximum(scale, 1e-300))
+        return min(float(share), 1.0)  # the weights add up to one but for rounding
 
     def _inflation(self) -> float:
         return self.dof / (self.dof - 2) if self.dof > 2 else 1.0
