@@ -22,7 +22,7 @@ test: .venv/.installed  ## lint, types and the default test suite
 slow: .venv/.installed  ## the longer tests: kill tests over the whole job, real data
 	$(BIN)/python -m pytest -m slow
 
-coverage: .venv/.installed  ## every architecture pruned, proved, exported and quantized; writes docs/coverage.md (hours, resumable)
+coverage: .venv/.installed  ## every architecture pruned and quantized, every technique on it; writes docs/coverage.md (hours, resumable)
 	$(BIN)/python benchmarks/coverage/run.py
 
 format: .venv/.installed

@@ -1,9 +1,14 @@
-"""Prune, rebuild, export, run and quantize every network of the table; write docs/coverage.md.
+"""Two questions to every network of the table; docs/coverage.md has the answers.
 
-One JSON file for each network in --out, written when it is done: an interrupted run goes on where it stopped.
+Compression: is it pruned, rebuilt, exported and quantized right? Techniques: does each that edits the network apply,
+or say why not; are the weights it does not touch there to the bit, do gradients flow, does the result export?
 
-    python benchmarks/coverage/run.py                  # all that is not done yet, then the table
-    python benchmarks/coverage/run.py resnet18 lstm    # these, again
+One JSON file for each network and question in --out, written as soon as it is known: an interrupted run goes on where
+it stopped, and a technique that is new in the catalogue is tried on all networks.
+
+    python benchmarks/coverage/run.py                      # all that is not done yet, then the tables
+    python benchmarks/coverage/run.py --part techniques    # only the second question
+    python benchmarks/coverage/run.py resnet18 lstm        # these, again
 """
 
 import argparse
@@ -14,6 +19,7 @@ import os
 import resource
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -126,22 +132,85 @@ def shipped(network, model, *, quantized: bool) -> dict:
 def one(name: str, target: Path) -> None:
     """Examine a network in a process of its own, so that none can take the others down."""
     partial = target.with_suffix(".partial")
-    child = os.fork()
-    if child == 0:
+
+    def work() -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (LIMIT, LIMIT + 10))
         try:
             record = examine(name)
         except BaseException as error:
             record = {"error": f"{type(error).__name__}: {error}"[:600]}
-        partial.write_text(json.dumps({"name": name} | record, indent=1) + "\n", encoding="utf-8")
-        os._exit(0)
-    _, status = os.waitpid(child, 0)
+        write(partial, {"name": name} | record)
+
+    status = in_child(work)
     if status != 0:
-        text = json.dumps({"name": name, "error": f"killed after {LIMIT} seconds of work, or crashed: {status}"})
-        partial.write_text(text + "\n", encoding="utf-8")
+        write(partial, {"name": name, "error": f"killed after {LIMIT} seconds of work, or crashed: {status}"})
     partial.replace(target)
-    record = json.loads(target.read_text(encoding="utf-8"))
+    record = read(target)
     print(f"{name}: {record.get('error') or str(record['seconds']) + ' s'}", flush=True)
+
+
+def in_child(work) -> int:
+    """Run `work` in a forked process; its status, 0 for done."""
+    child = os.fork()
+    if child == 0:
+        try:
+            work()
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    return os.waitpid(child, 0)[1]
+
+
+def read(path: Path) -> dict:
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def write(path: Path, record: dict) -> None:
+    """Whole or not at all: an interrupted run goes on from what is there."""
+    whole = path.with_suffix(".writing")
+    whole.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    whole.replace(path)
+
+
+def all_techniques(name: str, target: Path) -> None:
+    """Try what is missing, in a process of its own; a technique that takes it down is noted and left out."""
+    import techniques
+
+    while techniques.missing(read(target)):
+        status = in_child(lambda: technique_work(name, target))
+        record = read(target)
+        underway = record.pop("underway", None)
+        if status == 0:
+            break
+        record = {"name": name, "techniques": {}} | record
+        blamed = [underway] if underway else techniques.missing(record)  # or the network itself cannot be made
+        record["techniques"] |= {
+            each: {"error": f"killed after {LIMIT} seconds of work, or crashed: {status}"} for each in blamed
+        }
+        write(target, record)
+    outcomes = read(target)["techniques"]
+    applied = sum("weights" in outcome for outcome in outcomes.values())
+    print(f"{name}: {applied} of {len(outcomes)} techniques apply", flush=True)
+
+
+def technique_work(name: str, target: Path) -> None:
+    import techniques
+    import torch
+    from networks import NETWORKS
+
+    network = NETWORKS[name]
+    torch.manual_seed(0)
+    model = lively(network.make().eval())
+    record = {"name": name, "family": network.family, "modality": network.modality} | read(target)
+    record["parameters"] = sum(p.numel() for p in model.parameters())
+    record.pop("underway", None)
+
+    def renew() -> None:
+        used = int(time.process_time()) + 1
+        resource.setrlimit(resource.RLIMIT_CPU, (used + LIMIT, resource.RLIM_INFINITY))
+
+    techniques.examine(network, model, record, lambda found: write(target, found), renew)
 
 
 def warmed() -> None:
@@ -162,25 +231,40 @@ def warmed() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", help="networks to do again; all that are missing without")
+    parser.add_argument("--part", choices=("compression", "techniques"), help="only this half; both without")
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "coverage")
     parser.add_argument("--table", action="store_true", help="only write the table")
     arguments = parser.parse_args()
     from networks import NETWORKS
     from table import write_table
 
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    missing = [name for name in ("timm", "torchvision") if importlib.util.find_spec(name) is None]
     if not arguments.table:
         warmed()
-    for name, network in NETWORKS.items():
-        target = arguments.out / f"{name.replace(' ', '-')}.json"
-        wanted = name in arguments.names if arguments.names else not target.exists()
-        if wanted and not arguments.table:
-            if network.family in missing:
-                print(f"{name}: skipped, {network.family} is not installed")
-            else:
-                one(name, target)
+        if arguments.part != "techniques":
+            every(arguments.out, arguments.names, one)
+        if arguments.part != "compression":
+            every(arguments.out / "techniques", arguments.names, all_techniques)
     write_table(arguments.out, ROOT / "docs" / "coverage.md", list(NETWORKS))
+
+
+def every(folder: Path, names: list[str], work) -> None:
+    """`work` on all networks that are not done, or on those named, again."""
+    import techniques
+    from networks import NETWORKS
+
+    folder.mkdir(parents=True, exist_ok=True)
+    absent = [name for name in ("timm", "torchvision") if importlib.util.find_spec(name) is None]
+    for name, network in NETWORKS.items():
+        target = folder / f"{name.replace(' ', '-')}.json"
+        if name in names:
+            target.unlink(missing_ok=True)
+        done = target.exists() and (work is one or not techniques.missing(read(target)))
+        if done or (names and name not in names):
+            continue
+        if network.family in absent:
+            print(f"{name}: skipped, {network.family} is not installed")
+        else:
+            work(name, target)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,12 @@
-"""docs/coverage.md from the JSON files of `run.py`. A column is a name and a function; others may add theirs."""
+"""docs/coverage.md from the JSON files of `run.py`. A column of the first table is a name and a function."""
 
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from techniques import IDENTITY
+from techniques_table import HEADING, section
 
 HEAD = """# Coverage
 
@@ -21,11 +24,22 @@ Record = dict[str, Any]
 
 
 def write_table(folder: Path, target: Path, order: list[str]) -> None:
-    """Write the table of all networks that are done."""
+    """Write both tables of all networks that are done; a table without any stays as it is."""
+    before, _, after = (target.read_text(encoding="utf-8") if target.exists() else "").partition(f"\n{HEADING}\n")
+    first, second = _first(_records(folder, order)), section(_records(folder / "techniques", order), IDENTITY)
+    top = "\n".join(first) if first else before.rstrip("\n")
+    bottom = "\n".join(second) if second else (f"{HEADING}\n{after}".rstrip("\n") if after else "")
+    target.write_text("\n\n".join(part for part in (top, bottom) if part) + "\n", encoding="utf-8")
+
+
+def _records(folder: Path, order: list[str]) -> list[Record]:
     records = [json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*.json")]
-    records = sorted((r for r in records if r["name"] in order), key=lambda r: order.index(r["name"]))
+    return sorted((r for r in records if r["name"] in order), key=lambda r: order.index(r["name"]))
+
+
+def _first(records: list[Record]) -> list[str]:
     if not records:
-        return
+        return []
     done = [o for r in records for o in r.get("pruned", {}).values() if "parameters" in o]
     images = sum(r.get("modality") == "image" for r in records)
     head = HEAD.format(
@@ -33,9 +47,8 @@ def write_table(folder: Path, target: Path, order: list[str]) -> None:
     )
     lines = [head, "| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
     lines += ["| " + " | ".join(show(record) for show in COLUMNS.values()) + " |" for record in records]
-    lines += ["", "## What was left whole at 50 %, and why", ""]
-    lines += [line for record in records for line in _skipped(record)]
-    target.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    lines += ["", "### What was left whole at 50 %, and why", ""]
+    return lines + [line for record in records for line in _skipped(record)]
 
 
 def _at(ratio: str, show: Callable[[Record, Record], str]) -> Callable[[Record], str]:
