@@ -83,11 +83,13 @@ class Optimizer:
 class Schedule:
     """Multiplier of the learning rate over the training: `constant`, `cosine`, `linear` or `one_cycle`.
 
-    `warmup` is the share of the training spent rising linearly to the full rate.
+    `warmup` is the share of the training spent rising linearly to the full rate; with `cycles`, the whole starts again
+    so many times, each cycle with its own warm-up.
     """
 
     kind: str = "constant"
     warmup: float = 0.0
+    cycles: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -71,6 +71,8 @@ def multiplier(schedule: Schedule | None, progress: float) -> float:
     """
     if schedule is None:
         return 1.0
+    if schedule.cycles > 1:
+        progress = progress * schedule.cycles % 1.0
     rising = 0.3 if schedule.kind == "one_cycle" else schedule.warmup
     if progress < rising:
         start = 1 / 25 if schedule.kind == "one_cycle" else 0.0

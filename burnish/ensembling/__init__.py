@@ -1,0 +1,1 @@
+"""Several trained networks answer as one: averages, votes, stacks, greedy selections, soups and snapshots."""
