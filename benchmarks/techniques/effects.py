@@ -1,12 +1,13 @@
 """What each technique of the catalogue does to small networks on real data: five seeds, in pairs with the baseline.
 
-    python benchmarks/techniques/effects.py [--techniques Mixup,EMA] [--data trec,kin8nm] [--seeds 5] [--out runs/effects]
+    python benchmarks/techniques/effects.py [--techniques Mixup,EMA] [--data trec,kin8nm] [--out runs/effects]
 
 Every run draws its own split of the pool, initialization and order from its seed, and is measured on test rows that no
 split contains, so that techniques which look at validation rows are not flattered. The learning rate is the baseline's:
-the best of three on validation rows of a split of its own. One line of JSON a run goes to OUT/runs.jsonl, its outputs to
-OUT/outputs; the same command goes on where it was interrupted, and does only what is new in the catalogue. After each
-technique the gains go to burnish/techniques/measured.json, which `burnish techniques NAME` and docs/techniques.md show.
+the best of three on validation rows of a split of its own. One line of JSON a run goes to OUT/runs.jsonl, its outputs
+to OUT/outputs; the same command goes on where it was interrupted, and does only what is new in the catalogue. After
+each technique the gains go to burnish/techniques/measured.json (or --records), which `burnish techniques NAME` and
+docs/techniques.md show.
 
 The interval of a gain is a t interval over seeds with the variance over test rows beside it (as for a fixed validation
 set in the main job). Data are found in $BURNISH_DATA, by default ../shared/data beside the project.
@@ -238,10 +239,8 @@ def _gain(metric: Any, arms: list[list[np.ndarray]], targets: np.ndarray, level:
     examples = example_error([everything] * len(arms), gain_of, resamples=200)
     error, dof = corrected_error(gains, 1, len(targets), example_se=examples)
     half = error * float(stats.t.ppf((1 + level) / 2, dof))
-    mean = float(gains.mean())
-    return Estimate(
-        value=mean, low=mean - half, high=mean + half, n=len(arms), level=level, unit=unit_of(metric.name), of="seeds"
-    )
+    mean, unit = float(gains.mean()), unit_of(metric.name)
+    return Estimate(value=mean, low=mean - half, high=mean + half, n=len(arms), level=level, unit=unit, of="seeds")
 
 
 def _also(bench: Bench, pairs: list[tuple[dict, dict]], primary: str) -> dict[str, Any]:
@@ -270,8 +269,9 @@ def _ratio(pairs: list[tuple[dict, dict]], name: str) -> float:
     return float(np.exp(np.mean([np.log(b[name] / a[name]) for a, b in pairs])))
 
 
-def kept(records: dict[str, Any], name: str, found: list[dict[str, Any]], refused: dict[str, str]) -> None:
-    """Put what was measured of technique `name` into `records` and write them."""
+def keep(file: Path, name: str, found: list[dict[str, Any]], refused: dict[str, str]) -> None:
+    """Put what was measured of technique `name` into the records in `file`."""
+    records = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     old = records.get(name, {"measured": [], "not_applicable": {}})
     told = {entry["data"]: entry for entry in old["measured"]} | {entry["data"]: entry for entry in found}
     reasons = {data: reason for data, reason in (old["not_applicable"] | refused).items() if data not in told}
@@ -280,7 +280,7 @@ def kept(records: dict[str, Any], name: str, found: list[dict[str, Any]], refuse
         "not_applicable": {data: reasons[data] for data in CASES if data in reasons},
     }
     ordered = {key: records[key] for key in sorted(records)}
-    FILE.write_text(json.dumps(ordered, indent=1) + "\n", encoding="utf-8")
+    file.write_text(json.dumps(ordered, indent=1) + "\n", encoding="utf-8")
 
 
 def _rounded(value: Any) -> Any:
@@ -304,6 +304,7 @@ def main() -> None:
     parser.add_argument("--data", default="", help=f"of {', '.join(CASES)}, separated by commas; all without")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--out", type=Path, default=Path("runs/effects"))
+    parser.add_argument("--records", type=Path, default=FILE)
     options = parser.parse_args()
     torch.set_num_threads(1)
     asked = [name for name in options.techniques.split(",") if name]
@@ -324,7 +325,7 @@ def main() -> None:
                 refused[bench.name] = str(after)
             elif record := effect(bench, technique, before, after):
                 found.append(record)
-        kept(json.loads(FILE.read_text(encoding="utf-8")), name, found, refused)
+        keep(options.records, name, found, refused)
 
 
 if __name__ == "__main__":
