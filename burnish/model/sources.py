@@ -192,7 +192,7 @@ def with_checkpoint(source: ModelSource, path: str | Path) -> ModelSource:
 
 def _named(text: str) -> ModelSource:
     if text in zoo.ZOO:
-        return ModelSource(name=text, factory=zoo.ZOO[text])
+        return replace(as_source(zoo.ZOO[text]), name=text)
     if text.startswith("timm:"):
         return ModelSource(name=text, factory=zoo.timm_network, arguments={"architecture": text[5:]})
     if text.endswith(".py"):

@@ -1,21 +1,37 @@
-"""Networks by name, one plain choice for each kind of data.
+"""Networks by name: one plain choice for each kind of data, and published networks for images.
 
 Each is a function of the shape of one example (`inputs`), the width of the output (`outputs`)
-and, for text, the size of the vocabulary; `width` scales it.
+and, for text, the size of the vocabulary; `width` scales the plain ones.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from torch import nn
 
 from burnish.errors import UsageError
+from burnish.model import densenets, resnets
 from burnish.model.blocks import ConvNorm, Encoder, ResidualBlock, TextCNN
 
 if TYPE_CHECKING:
     from burnish.data.data import Data
 
-__all__ = ["ZOO", "cnn", "cnn1d", "default_name", "mlp", "resnet", "textcnn", "timm_network", "transformer"]
+__all__ = [
+    "PLAIN",
+    "PUBLISHED",
+    "ZOO",
+    "cnn",
+    "cnn1d",
+    "default_name",
+    "form_of",
+    "mlp",
+    "published",
+    "resnet",
+    "textcnn",
+    "timm_network",
+    "transformer",
+]
 
 SMALL = 16  # pixels: up to this side a plain network is the default for images
 
@@ -102,7 +118,26 @@ def cnn1d(inputs: tuple[int, ...], outputs: int, vocabulary: int = 0, width: int
     return nn.Sequential(*layers, nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(4 * width, outputs))
 
 
-ZOO: dict[str, Callable[..., nn.Module]] = {
+def published(architecture: str, inputs: tuple[int, ...], outputs: int, vocabulary: int = 0) -> nn.Module:
+    """The published network of that name: `(B, C, H, W)` -> `(B, outputs)`; torchvision's weights fit those it has."""
+    form = form_of(architecture)
+    channels, *size = _dimensions(inputs, 3, architecture, "images (C, H, W)")
+    halvings = len(form.blocks) - 1 + (0 if form.small else 2)
+    if isinstance(form, resnets.ResNetForm):
+        return resnets.ResNet(form, channels, outputs)
+    if min(size) < 2**halvings:  # its pooling leaves no pixel; strided convolutions leave one
+        raise UsageError(
+            f"{architecture} halves the image {halvings} times; {size[0]}x{size[1]} is too small: take cnn"
+        )
+    return densenets.DenseNet(form, channels, outputs)
+
+
+def form_of(architecture: str) -> resnets.ResNetForm | densenets.DenseForm:
+    """What the published network of that name is made of."""
+    return resnets.FORMS.get(architecture) or densenets.FORMS[architecture]
+
+
+PLAIN: dict[str, Callable[..., nn.Module]] = {
     "mlp": mlp,
     "cnn": cnn,
     "resnet": resnet,
@@ -110,6 +145,10 @@ ZOO: dict[str, Callable[..., nn.Module]] = {
     "transformer": transformer,
     "cnn1d": cnn1d,
 }
+PUBLISHED: dict[str, Callable[..., nn.Module]] = {
+    name: partial(published, architecture=name) for name in (*resnets.FORMS, *densenets.FORMS)
+}
+ZOO: dict[str, Callable[..., nn.Module]] = PLAIN | PUBLISHED
 
 
 def default_name(data: "Data") -> str:

@@ -37,7 +37,7 @@ __all__ = [
 
 Observer = Callable[[dict[str, Any]], None]
 # What a zoo network is shown with when no data are given: (inputs, outputs, vocabulary).
-SHOWN = {
+SHOWN: dict[str, tuple[tuple[int, ...], int, int]] = {
     "cnn": ((3, 32, 32), 10, 0),
     "resnet": ((3, 32, 32), 10, 0),
     "mlp": ((32,), 2, 0),
@@ -45,7 +45,8 @@ SHOWN = {
     "textcnn": ((32,), 2, 10_000),
     "transformer": ((32,), 2, 10_000),
 }
-SHOWN_ROWS = 16  # of noise
+SHOWN_LARGE, SHOWN_SMALL = ((3, 224, 224), 1000, 0), ((3, 32, 32), 10, 0)  # published networks, of ImageNet and CIFAR
+SHOWN_ROWS, FEW_ROWS = 16, 2  # of noise; few of large images
 
 
 def inspect_network(recipe: Recipe) -> "Inspection":
@@ -66,18 +67,30 @@ def inspect_network(recipe: Recipe) -> "Inspection":
         return api.inspect(checked_plan(recipe).then(*(parse(text) for text in recipe.techniques)))
     if recipe.network and ":" not in recipe.network:
         as_source(recipe.network, None)  # an unknown name is said first
-    if recipe.network not in SHOWN:
-        raise UsageError(
-            f"`inspect {recipe.network or ''}` needs --data to know the input's shape; "
-            f"only {', '.join(SHOWN)} are shown without"
-        )
-    inputs, outputs, vocabulary = SHOWN[recipe.network]
+    inputs, outputs, vocabulary = _shown(recipe.network or "")
     model = as_source(recipe.network, None).create(inputs, outputs, {"vocabulary": vocabulary})
     drawn = torch.Generator().manual_seed(0)
-    example = torch.randn((SHOWN_ROWS, *inputs), generator=drawn)
+    example = torch.randn((SHOWN_ROWS if max(inputs) < 224 else FEW_ROWS, *inputs), generator=drawn)
     if vocabulary:
         example = torch.randint(1, vocabulary, example.shape, generator=drawn)
     return examine(model, example)
+
+
+def _shown(name: str) -> tuple[tuple[int, ...], int, int]:
+    """Inputs, outputs and vocabulary that the zoo's network `name` is shown with.
+
+    Raises:
+        UsageError: it is not of the zoo.
+    """
+    from burnish.model.zoo import PUBLISHED, ZOO, form_of
+
+    if name in PUBLISHED:
+        return SHOWN_SMALL if form_of(name).small else SHOWN_LARGE
+    if name not in SHOWN:
+        raise UsageError(
+            f"`inspect {name}` needs --data to know the input's shape; only {', '.join(ZOO)} are shown without"
+        )
+    return SHOWN[name]
 
 
 def diagnose(

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from burnish.errors import UsageError
-from burnish.model.zoo import ZOO
+from burnish.model.zoo import PLAIN, ZOO
 
 SHAPES = {
     "mlp": [((7,), 0), ((1, 8, 8), 0)],
@@ -20,7 +20,7 @@ def example(shape, vocabulary, rows=4):
     return torch.randint(0, vocabulary, (rows, *shape)) if vocabulary else torch.randn(rows, *shape)
 
 
-@pytest.mark.parametrize("name", ZOO)
+@pytest.mark.parametrize("name", PLAIN)
 def test_outputs_gradients_and_tracing(name):
     for shape, vocabulary in SHAPES[name]:
         torch.manual_seed(0)
@@ -34,7 +34,7 @@ def test_outputs_gradients_and_tracing(name):
         assert torch.allclose(network(inputs)[2:3], network(inputs[2:3]), atol=1e-5)  # examples do not mix
 
 
-@pytest.mark.parametrize("name", ZOO)
+@pytest.mark.parametrize("name", PLAIN)
 def test_width_scales(name):
     shape, vocabulary = SHAPES[name][0]
     sizes = [sum(p.numel() for p in ZOO[name](shape, 5, vocabulary, width=w).parameters()) for w in (8, 16)]
