@@ -119,7 +119,9 @@ class Plan:
         batch_size: Examples per step.
         edits: Model surgery `(model, probe) -> model`, replayed in order on every fresh initialization.
         batch: Batch transforms, in order.
-        loss: What is minimized; None takes the task's own.
+        loss: What is minimized: a `Loss`, the name of one, or a function `(outputs, targets) -> tensor` of yours; None
+            takes the task's own.
+        sampling: How often rows of each class are drawn, relative to one another; None draws each row once an epoch.
         optimizer, schedule, average, stopping, clip: As named.
         freeze: Prefixes of parameter names that are not trained.
         precision: `float32`.
@@ -134,7 +136,8 @@ class Plan:
     batch_size: int = 64
     edits: tuple[Any, ...] = ()
     batch: tuple[Any, ...] = ()
-    loss: Loss | None = None
+    loss: Any = None
+    sampling: tuple[float, ...] | None = None
     optimizer: Optimizer = Optimizer()
     schedule: Schedule | None = None
     average: Averaging | None = None
@@ -155,8 +158,8 @@ class Plan:
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} must be at least 1, got {getattr(self, name)}")
         object.__setattr__(self, "model", as_source(self.model, self.data))
-        if self.loss is None:
-            object.__setattr__(self, "loss", Loss(name=self.data.task.default_loss))
+        wanted = self.data.task.default_loss if self.loss is None else self.loss
+        object.__setattr__(self, "loss", Loss.of(wanted))
 
     # -- changing ---------------------------------------------------------------------------------
 
@@ -185,8 +188,8 @@ class Plan:
         return replace(self, edits=(*self.edits, edit))
 
     def edit_batch(self, transform: BatchTransform) -> "Plan":
-        """Append a batch transform."""
-        return replace(self, batch=(*self.batch, transform))
+        """Append a batch transform; those that mix examples stay last, whatever the order they are appended in."""
+        return replace(self, batch=tuple(sorted((*self.batch, transform), key=lambda t: getattr(t, "mixes", False))))
 
     def set_once(self, **slots: Any) -> "Plan":
         """Fill slots that hold one value each.
@@ -246,6 +249,7 @@ class Plan:
             "epochs": self.epochs,
             "batch_size": self.batch_size,
             "loss": repr(self.loss),
+            "sampling": self.sampling,
             "optimizer": re.sub(r" at 0x[0-9a-fA-F]+", "", repr(self.optimizer)),  # addresses of wrappers
             "schedule": repr(self.schedule),
             "average": repr(self.average),
@@ -257,9 +261,17 @@ class Plan:
         }
 
     @property
+    def loss_identity(self) -> str:
+        """Changes when the text of an own loss does; empty for a named one."""
+        from burnish.model.locate import source_hash
+
+        return source_hash(self.loss.function) if self.loss.function is not None else ""
+
+    @property
     def key(self) -> str:
-        """Hash of network, data, techniques and recipe."""
+        """Hash of network, data, loss, techniques and recipe."""
         parts = [self.source.identity(), self.data.fingerprint, self.recipe()]
+        parts += [self.loss_identity] if self.loss_identity else []
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
     def __repr__(self) -> str:

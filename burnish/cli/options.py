@@ -35,7 +35,7 @@ PANELS: dict[str, dict[str, str]] = {
         "batch_size": "Examples per step; by the number of rows without.",
         "optimizer": "adamw, adam, sgd or rmsprop; adamw without.",
         "lr": "Learning rate; searched without.",
-        "loss": "Loss to minimize, such as focal or huber; the task's own without.",
+        "loss": "Loss to minimize, such as focal or huber, or your own as file.py:function; the task's own without.",
         "techniques": 'Apply a technique (train, compare), such as "Mixup(alpha=0.2)"; may be repeated.',
     },
     "Comparison": {

@@ -1,7 +1,7 @@
 """Training a small network with a large one, or several, as its teacher.
 
 Source: Hinton, Vinyals and Dean 2015, arXiv:1503.02531; values instead of classes: Saputra et al. 2019,
-arXiv:1908.00858.
+arXiv:1908.00858; teachers trained with label smoothing: Müller, Kornblith and Hinton 2019, arXiv:1906.02629.
 """
 
 import copy
@@ -13,12 +13,17 @@ from torch import Tensor, nn
 
 from burnish.losses import distillation
 
-__all__ = ["averaged", "distillation_loss", "distilled", "fidelity"]
+__all__ = ["SMOOTHED", "averaged", "distillation_loss", "distilled", "fidelity"]
 
 KINDS = ("classification", "multilabel", "regression")
 Array = np.ndarray
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 Objective = Callable[[Tensor, Tensor, Tensor], Tensor]
+# said before a network trained with label smoothing teaches
+SMOOTHED = (
+    "the teacher was trained with label smoothing, which hides from its students how similar the wrong classes are "
+    "(Müller et al. 2019, arXiv:1906.02629): a teacher trained without it may teach better"
+)
 
 
 def distillation_loss(

@@ -11,7 +11,7 @@ from torch import Tensor
 from burnish.errors import UsageError
 from burnish.losses.targets import as_probabilities
 
-__all__ = ["bce", "brier", "cross_entropy", "focal", "huber", "mae", "mse"]
+__all__ = ["bce", "binary_focal", "brier", "cross_entropy", "focal", "huber", "mae", "mse"]
 
 
 def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
@@ -40,6 +40,19 @@ def focal(logits: Tensor, targets: Tensor, gamma: float = 2.0) -> Tensor:
     return -(target * doubt.pow(gamma) * logs).sum(1)
 
 
+def binary_focal(logits: Tensor, targets: Tensor, gamma: float = 2.0) -> Tensor:
+    """Focal loss of each class or label against the rest, summed over them; its form in detection.
+
+    Source: Lin et al. 2017, arXiv:1708.02002.
+    """
+    target = as_probabilities(targets, logits.shape[1]).to(logits.dtype)
+    losses = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    right = logits.sigmoid()
+    # never zero, so that the power has a finite gradient for gamma < 1
+    doubt = (target * (1 - right) + (1 - target) * right).clamp(min=1e-6)
+    return (losses * doubt.pow(gamma)).sum(1)
+
+
 def brier(logits: Tensor, targets: Tensor) -> Tensor:
     """Squared error of the class probabilities, summed over the classes.
 
@@ -58,12 +71,12 @@ def mae(outputs: Tensor, targets: Tensor) -> Tensor:
     return F.l1_loss(outputs, _values(outputs, targets), reduction="none").mean(1)
 
 
-def huber(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Squared near zero, absolute beyond one (a deviation of the targets); averaged over the values.
+def huber(outputs: Tensor, targets: Tensor, delta: float = 1.0) -> Tensor:
+    """Squared near zero, absolute beyond `delta` (in deviations of the targets); averaged over the values.
 
     Source: Huber 1964, doi:10.1214/aoms/1177703732.
     """
-    return F.huber_loss(outputs, _values(outputs, targets), reduction="none").mean(1)
+    return F.huber_loss(outputs, _values(outputs, targets), reduction="none", delta=delta).mean(1)
 
 
 def _values(outputs: Tensor, targets: Tensor) -> Tensor:

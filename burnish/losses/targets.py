@@ -1,7 +1,14 @@
 """Targets as class probabilities, and the two operations on them.
 
-The target of an example is `smooth(mix(...))`: mixing happens in the batch, smoothing in the loss. Both are
-linear, so smoothing and mixing commute and the order in which techniques are applied does not matter.
+With `t` an example's class probabilities after mixup or CutMix, `z` the outputs and `a` the teacher's, what is
+minimized is the mean over the batch of
+
+    (1 - share) * (weights @ t) * loss(z, smooth(t, smoothing)) + share * distillation(z, a)
+
+`loss` may be any of `burnish.losses`, focal among them; `share` is 0 without a teacher, who sees the same mixed inputs.
+Mixing happens in the batch, smoothing and weighing in the loss, the teacher beside it. Smoothing and mixing are linear
+and commute; a mixed example weighs as much as its parts do together. So there is one target, whatever the order of the
+techniques.
 
 Sources: label smoothing, Szegedy et al. 2016, arXiv:1512.00567; mixing, Zhang et al. 2018, arXiv:1710.09412.
 """

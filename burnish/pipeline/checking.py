@@ -2,11 +2,11 @@
 
 from burnish.diagnosis.preflight import preflight
 from burnish.errors import Conflict, NotApplicable, UsageError
-from burnish.losses import LOSSES, Loss
+from burnish.losses import LOSSES
 from burnish.pipeline.factors import limited_to
 from burnish.pipeline.logs import check_loggers
 from burnish.pipeline.recipe import Recipe
-from burnish.pipeline.setup import base_plan, load_data
+from burnish.pipeline.setup import base_plan, load_data, named_loss
 from burnish.plan import Plan
 from burnish.records import Finding
 from burnish.studies.budget import Budget
@@ -42,7 +42,7 @@ def check_recipe(recipe: Recipe) -> None:
     if recipe.optimizer is not None and recipe.optimizer not in OPTIMIZERS:
         raise UsageError(f"unknown optimizer {recipe.optimizer!r}; one of {', '.join(OPTIMIZERS)}")
     if recipe.loss is not None:
-        Loss(name=recipe.loss)
+        named_loss(recipe.loss)
     device_for(recipe.device)
     check_loggers(recipe.log)
 

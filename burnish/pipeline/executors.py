@@ -20,6 +20,7 @@ from burnish.losses import Loss
 from burnish.pipeline import remote
 from burnish.pipeline.parcel import packed
 from burnish.pipeline.recipe import Recipe
+from burnish.pipeline.setup import named_loss
 from burnish.pipeline.timing import candidates, cores, fewest, measured_rates, too_small
 from burnish.pipeline.worker import held
 from burnish.plan import Plan
@@ -149,7 +150,8 @@ def _local(plan: Plan, recipe: Recipe, ledger: Ledger, scratch: Path) -> Iterato
 
 def _travels(plan: Plan, recipe: Recipe) -> bool:
     """Whether another process can make the same plan."""
-    simple = not plan.applied and repr(plan.loss) == repr(Loss(name=recipe.loss or plan.data.task.default_loss))
+    asked = named_loss(recipe.loss) or Loss(name=plan.data.task.default_loss)
+    simple = not plan.applied and repr(plan.loss) == repr(asked)
     return plan.source.portable and simple
 
 
@@ -162,7 +164,7 @@ def _cluster(plan: Plan, recipe: Recipe, ledger: Ledger, scratch: Path, threads:
         "name": scratch.name,
         "sign": scratch.name,
         "root": str(ledger.root.resolve()),
-        "parcel": packed(plan, scratch=scratch, loss=recipe.loss),
+        "parcel": packed(plan, scratch=scratch),
         "threads": threads,
         "device": recipe.device,
     }
@@ -192,7 +194,7 @@ def _ranks(plan: Plan, recipe: Recipe, ledger: Ledger, scratch: Path, count: int
     if known is None:
         ledger.put_stage(STAGE, {"threads": threads, "cores": cores(), "steps_per_second": {}})
     context = {"held": str(scratch), "threads": threads, "device": recipe.device, "root": str(ledger.root.resolve())}
-    sent = {"context": context, "parcel": packed(plan, scratch=scratch, loss=recipe.loss), "first": False}
+    sent = {"context": context, "parcel": packed(plan, scratch=scratch), "first": False}
     shared = {"context": context, "first": True}
     with (
         held(str(scratch), plan),
@@ -204,6 +206,6 @@ def _ranks(plan: Plan, recipe: Recipe, ledger: Ledger, scratch: Path, count: int
 def _must_travel(plan: Plan, recipe: Recipe, whither: str, flag: str) -> None:
     if not _travels(plan, recipe):
         raise UsageError(
-            f"{plan.source.name} cannot travel {whither}: define it in a file and name it file.py:function, with a "
-            f"loss that has a name, or leave out {flag}"
+            f"{plan.source.name} cannot travel {whither}: define it in a file and name it file.py:function, and an own "
+            f"loss likewise with --loss, or leave out {flag}"
         )

@@ -31,15 +31,18 @@ FACTORS = (
     "WeightDecay(value=0.05)",
     "Schedule(shape='cosine')",
     "Activation(name='gelu')",
+    "ClassBalance()",
 )
 NORMS = ("BatchNorm()", "GroupNorm()")
 NORMALIZATION = "normalization"
 GATE_ACTIVATION = "Activation(name='gelu')"
 NOT_BY_DEFAULT = {
     "SAM": "two passes a step; ask for it with --only",
+    "Loss": "changes what is minimized; ask for it with --only",
     "GradientClip": "enters when training is unstable; ask for it with --only",
 }
 STRENGTHS = {"Augment": 2}  # with mixed levels: so many of the levels that the technique declares
+KINDS = ("Loss",)  # levels are of different kinds: asked for by name, all that fit the task are tried
 RATES = Factor(name="learning rate", levels=("LearningRate(factor=0.33)", "LearningRate(factor=3.0)"), nuisance=True)
 MOST_RECIPES = 20_000  # more combinations are not looked through
 
@@ -209,10 +212,10 @@ def _norms(wanted: dict[str, list[str]], only: tuple[str, ...]) -> list[str]:
 def _levels(text: str, *, mixed: bool) -> list[str]:
     """`text`, or the first levels that its technique declares."""
     name = _name(text)
-    if not mixed or name not in STRENGTHS:
+    if name not in KINDS and not (mixed and name in STRENGTHS):
         return [text]
     kind = CATALOGUE[name]
-    return [repr(kind(**level)) for level in kind.levels[: STRENGTHS[name]]]
+    return [repr(kind(**level)) for level in kind.levels[: STRENGTHS.get(name)]]
 
 
 def _written(text: str) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 from burnish.data import Data
 from burnish.errors import ExecutionError
 from burnish.losses import Loss
+from burnish.model.locate import find, refer
 from burnish.model.sources import ModelSource
 from burnish.plan import Plan
 
@@ -26,10 +27,11 @@ Parcel = dict[str, Any]
 LARGEST = 2**20  # bytes of a Python file beside the user's that goes along
 
 
-def packed(plan: Plan, *, scratch: Path, loss: str | None) -> Parcel:
-    """All that another machine needs to build `plan`; the source must be portable."""
+def packed(plan: Plan, *, scratch: Path) -> Parcel:
+    """All that another machine needs to build `plan`; the source and an own loss must be portable."""
     source = plan.source.save(scratch / "network")
-    files = {str(path): path.read_bytes() for path in _files(source)}
+    loss = {"name": plan.loss.name, "factory": refer(plan.loss.function) if plan.loss.function else None}
+    files = {str(path): path.read_bytes() for path in dict.fromkeys([*_files(source), *_files(loss)])}
     return {
         "data": {"arrays": plan.data.arrays(), "meta": plan.data.meta()},
         "source": source,
@@ -52,7 +54,8 @@ def unpacked(parcel: Parcel) -> Plan:
         raise ExecutionError(f"{platform.node()} has other versions than the driver: {given}; install the same ones")
     sys.path.extend(entry for entry in parcel["path"] if entry not in sys.path and Path(entry).is_dir())
     source = _at_home(parcel["source"], parcel["files"])
-    loss = Loss(name=parcel["loss"]) if parcel["loss"] else None
+    own = _at_home(parcel["loss"], parcel["files"])
+    loss = Loss(name=own["name"], function=find(own["factory"]) if own["factory"] else None)
     data = Data.assembled(parcel["data"]["arrays"], parcel["data"]["meta"])
     return Plan(model=ModelSource.from_json(source), data=data, loss=loss)
 

@@ -45,6 +45,7 @@ class Recipe:
         techniques: Techniques by their notation, for `train` and `compare`.
         against: Techniques of the other side, for `compare`; without them it is the baseline.
         only: Names of techniques the study is limited to; several notations of one technique are its levels.
+        loss: The name of a loss, or `file.py:function`; None takes the task's own.
         levels: `two`, every technique off or on, or `mixed`: normalization and augmentation have three levels.
         vary_lr: Vary the learning rate beside the techniques, as a nuisance.
         screen: Runs of the screening design; None takes the budget's.

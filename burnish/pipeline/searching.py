@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from burnish.compression.distill import SMOOTHED
 from burnish.compression.frontier import Requirement, parse_requirements
 from burnish.compression.prune import prune
 from burnish.compression.quantize import quantize
@@ -81,6 +82,9 @@ def search(
     if len(kept) < len(planned):
         note = f"{note}{'; ' if note else ''}{len(planned) - len(kept)} trials were left out to keep the time"
         work.note(note)
+    if kept and winner_plan(work).loss.smoothing > 0:
+        note = f"{note}{'; ' if note else ''}{SMOOTHED}"
+        work.note(SMOOTHED)
     runs, tried = _trained(work, kept, stage)
     known = [run for run in work.runs("compress") if run.id not in {r.id for r in runs}] if sizes else []
     runs = [*known, *runs]

@@ -4,17 +4,27 @@ import contextlib
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from burnish.data import Data, load
 from burnish.data.splits import Scheme
 from burnish.losses import Loss
+from burnish.model.locate import locate
 from burnish.model.sources import ModelSource, as_source, with_checkpoint
 from burnish.pipeline.recipe import Recipe
 from burnish.plan import Optimizer, Plan
 from burnish.techniques import parse
 
-__all__ = ["base_plan", "load_data", "network_source", "plan_from_base", "threads_set", "with_kept_splits"]
+__all__ = [
+    "base_plan",
+    "load_data",
+    "named_loss",
+    "network_source",
+    "plan_from_base",
+    "threads_set",
+    "with_kept_splits",
+]
 
 QUICK_ROWS = 12_000  # training and validation rows of text and tables under --budget quick
 
@@ -55,9 +65,21 @@ def base_plan(recipe: Recipe, data: Data, source: ModelSource | None = None) -> 
         epochs=recipe.epochs or 10,
         batch_size=recipe.batch_size or _batch_size(len(data.train_rows)),
         optimizer=Optimizer(name=recipe.optimizer or "adamw", lr=recipe.lr or 1e-3),
-        loss=Loss(name=recipe.loss) if recipe.loss else None,
+        loss=named_loss(recipe.loss),
     )
     return with_kept_splits(plan, recipe)
+
+
+def named_loss(text: str | None) -> Loss | None:
+    """The loss written as `text`: a name, `file.py:function` or `package.module:function`; None for the task's own.
+
+    Raises:
+        UsageError: there is no loss or no function of that name.
+    """
+    if text is None or ":" not in text:
+        return Loss(name=text) if text else None
+    place, _, name = text.rpartition(":")
+    return Loss(name=f"{Path(place).name if place.endswith('.py') else place}:{name}", function=locate(text))
 
 
 def with_kept_splits(plan: Plan, recipe: Recipe) -> Plan:

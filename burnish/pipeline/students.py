@@ -2,6 +2,7 @@
 
 import hashlib
 import tempfile
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from burnish.compression.distill import averaged, distilled, fidelity
+from burnish.compression.distill import SMOOTHED, averaged, distilled, fidelity
 from burnish.compression.narrow import Narrow
 from burnish.errors import UsageError
 from burnish.evaluation.predict import predict
@@ -28,10 +29,6 @@ from burnish.records import Comparison, Estimate, Run, shown_as_printed
 __all__ = ["Distillation", "distill"]
 
 FEWEST = 3
-SMOOTHED = (
-    "the teacher was trained with label smoothing, which hides from its students how similar the wrong classes are "
-    "(Müller et al. 2019, arXiv:1906.02629): a teacher trained without it may teach better"
-)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -92,6 +89,7 @@ def distill(
     out: Path | str | None = None,
     device: str = "auto",
     on_run: Callable[[Run], None] | None = None,
+    on_note: Callable[[str], object] = warnings.warn,
 ) -> Distillation:
     """Train `student` with `teacher` and without, once per seed each, and say what the teacher brings.
 
@@ -108,6 +106,7 @@ def distill(
         out: Directory for weights and results, which is resumed; a temporary one by default.
         device: Where to compute.
         on_run: Called with each finished run.
+        on_note: Told before anything is trained what speaks against this teacher; a warning by default.
 
     Raises:
         UsageError: fewer than three seeds, no teacher, or a share without a plan to narrow.
@@ -120,6 +119,9 @@ def distill(
     if len(seeds) < FEWEST:
         raise UsageError(f"distillation is judged over at least {FEWEST} seeds, got {len(seeds)}; pass seeds=range(3)")
     plan = _student(student, teacher)
+    smoothed = isinstance(teacher, Plan) and teacher.loss.smoothing > 0
+    if smoothed:
+        on_note(SMOOTHED)
     ledger = Ledger(Path(out) if out is not None else Path(tempfile.mkdtemp(prefix="burnish-distill-")))
     masters = _teachers(teacher, plan, ledger, members, device, on_run)
     task, kind = plan.data.task, plan.data.task.kind
@@ -136,7 +138,6 @@ def distill(
         word: _over_seeds([_fidelity(ledger, run, said, kind) for run in runs if run.status == "done"])
         for word, runs in zip(words, arms.values(), strict=True)
     }
-    smoothed = isinstance(teacher, Plan) and teacher.loss is not None and teacher.loss.smoothing > 0
     return Distillation(
         comparison=_compared(plan, ledger, arms["control"], arms["student"], task.primary),
         teacher_score=task.primary(task.decode(said), plan.data.validation.targets),

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from burnish.compression.distill import SMOOTHED
 from burnish.compression.narrow import Narrow
 from burnish.errors import BurnishError, Conflict, NotApplicable, UsageError
 from burnish.exporting.latency import latency, ratio
@@ -72,6 +73,8 @@ def distill_run(
     with opened(recipe, root, observer or (lambda event: None), plan=plan) as work:
         whole = winner_plan(work)
         small, notes = _student(work, whole, student, narrow)
+        if whole.loss.smoothing > 0:
+            work.note(SMOOTHED)
         taught = distill(
             small,
             whole if members > 1 else trained_network(whole, work.ledger, work.stage("finish")["winner"]),
@@ -81,6 +84,7 @@ def distill_run(
             weight=weight,
             out=root / "ledger" / "students",
             device=work.device,
+            on_note=lambda text: None,  # said above
             on_run=lambda done: work.note(f"{done.detail['name']}, seed {done.seed}: {done.primary} {done.score:.4g}"),
         )
         taught = replace(taught, notes=(*_smoothing(whole, taught), *notes))
@@ -102,10 +106,7 @@ def _student(work: Work, whole: Plan, network: str | None, narrow: float) -> tup
 
 
 def _smoothing(whole: Plan, taught: Distillation) -> tuple[str, ...]:
-    from burnish.pipeline.students import SMOOTHED
-
-    smoothed = whole.loss is not None and whole.loss.smoothing > 0
-    return (SMOOTHED,) if smoothed and SMOOTHED not in taught.notes else taught.notes
+    return (SMOOTHED,) if whole.loss.smoothing > 0 and SMOOTHED not in taught.notes else taught.notes
 
 
 def _shipped(work: Work, whole: Plan, small: Plan, taught: Distillation) -> Json:

@@ -161,4 +161,5 @@ def _identity(recipe: Recipe, plan: Plan) -> dict[str, Any]:
     """What makes two jobs the same: the recipe but for how it is carried out, the network and the data."""
     values = {key: value for key, value in recipe.to_json().items() if key not in ("workers", "on", "log")}
     values["ranks"] = launched() or recipe.ranks
-    return values | {"network_identity": plan.source.identity(), "fingerprint": plan.data.fingerprint}
+    own = {"loss_identity": plan.loss_identity} if plan.loss_identity else {}
+    return values | own | {"network_identity": plan.source.identity(), "fingerprint": plan.data.fingerprint}

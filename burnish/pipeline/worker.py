@@ -25,7 +25,7 @@ from burnish.ledger import Ledger
 from burnish.model.sources import ModelSource
 from burnish.pipeline.pruning import pruned_run
 from burnish.pipeline.retraining import retrained_run
-from burnish.pipeline.setup import plan_from_base
+from burnish.pipeline.setup import named_loss, plan_from_base
 from burnish.pipeline.timing import steps_per_second
 from burnish.plan import Averaging, Plan
 from burnish.records import Run
@@ -104,13 +104,7 @@ def _base(context: str) -> Plan:
         return _held[values["held"]]
     data = Data.restore(Path(values["data"]))
     source = ModelSource.from_json(values["source"])
-    return Plan(model=source, data=data, loss=_loss(values["loss"]))
-
-
-def _loss(name: str | None) -> Any:
-    from burnish.losses import Loss
-
-    return Loss(name=name) if name else None
+    return Plan(model=source, data=data, loss=named_loss(values["loss"]))
 
 
 def train_run(plan: Plan, ledger: Ledger, payload: dict[str, Any], *, device: str) -> Run:

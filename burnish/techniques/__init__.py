@@ -7,6 +7,7 @@ from burnish.techniques._describe import described
 from burnish.techniques.activation import Activation as Activation
 from burnish.techniques.augment import Augment as Augment
 from burnish.techniques.batch_norm import BatchNorm as BatchNorm
+from burnish.techniques.class_balance import ClassBalance as ClassBalance
 from burnish.techniques.clip import GradientClip as GradientClip
 from burnish.techniques.dropout import Dropout as Dropout
 from burnish.techniques.early_stopping import EarlyStopping as EarlyStopping
@@ -14,6 +15,7 @@ from burnish.techniques.ema import EMA as EMA
 from burnish.techniques.group_norm import GroupNorm as GroupNorm
 from burnish.techniques.label_smoothing import LabelSmoothing as LabelSmoothing
 from burnish.techniques.learning_rate import LearningRate as LearningRate
+from burnish.techniques.loss import Loss as Loss
 from burnish.techniques.mixup import Mixup as Mixup
 from burnish.techniques.notation import lookup
 from burnish.techniques.notation import parse as parse

@@ -23,7 +23,7 @@ def batches(
     plan: Plan, data: Data, *, seed: int, epoch: int, device: torch.device
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """The batches `(inputs, targets)` of one epoch, shuffled and transformed; a pure function of seed and epoch."""
-    order = torch.randperm(len(data.train), generator=generator(seed, "order", epoch)).numpy()
+    order = _order(plan, data, generator(seed, "order", epoch))
     targets = data.task.encode(data.train.targets)
     draws = generator(seed, "batch", epoch)
     steps = steps_per_epoch(len(order), plan.batch_size)
@@ -44,3 +44,11 @@ def batches(
             for transform in plan.batch:
                 x, y = transform(x, y, context)
         yield x, y
+
+
+def _order(plan: Plan, data: Data, draws: torch.Generator) -> np.ndarray:
+    """Positions of the training rows for one epoch: each once, or drawn by class as `plan.sampling` says."""
+    if plan.sampling is None:
+        return torch.randperm(len(data.train), generator=draws).numpy()
+    chances = np.asarray(plan.sampling)[data.train.targets]
+    return torch.multinomial(torch.from_numpy(chances), len(chances), replacement=True, generator=draws).numpy()

@@ -24,6 +24,9 @@ CASES = {
     "Activation": Case("Activation(name='gelu')"),
     "Augment": Case("Augment(strength='strong')", neutral="Augment(strength='none')"),
     "BatchNorm": Case("BatchNorm()"),
+    "ClassBalance": Case(
+        "ClassBalance(beta=1.0, sampling=True, least=1.0)", neutral="ClassBalance(beta=0.0, least=1.0)"
+    ),
     "Dropout": Case("Dropout(rate=0.2)", neutral="Dropout(rate=0.0)"),
     "EMA": Case("EMA(decay=0.9)", neutral="EMA(decay=0.0)"),
     "EarlyStopping": Case("EarlyStopping(patience=1)"),
@@ -31,6 +34,7 @@ CASES = {
     "GroupNorm": Case("GroupNorm(groups=4)"),
     "LabelSmoothing": Case("LabelSmoothing(alpha=0.2)", neutral="LabelSmoothing(alpha=0.0)"),
     "LearningRate": Case("LearningRate(factor=0.33)", neutral="LearningRate(factor=1.0)"),
+    "Loss": Case("Loss(name='focal', gamma=1.0)"),
     "Mixup": Case("Mixup(alpha=0.4)", neutral="Mixup(alpha=0.0)"),
     "SAM": Case("SAM(rho=0.05)", neutral="SAM(rho=0.0)"),
     "Schedule": Case("Schedule(shape='linear')", neutral="Schedule(shape='constant', warmup=0.0)"),
@@ -39,6 +43,7 @@ CASES = {
 
 NO_NEUTRAL = {
     "Activation": "an activation has no strength, and the one the network has already is refused",
+    "Loss": "a loss has no strength, and the one the plan has already is refused",
     "BatchNorm": "a layer that normalizes has no strength",
     "GroupNorm": "a layer that normalizes has no strength",
     "EarlyStopping": "however long the patience, the weights that stay are the best ones, not the last",

@@ -39,13 +39,23 @@ def test_repr_is_short_and_holds_no_addresses(loss, text):
         {"smoothing": 1.0},
         {"smoothing": float("nan")},
         {"gamma": -1.0},
+        {"delta": 0.0},
+        {"name": "mine", "function": 3},
         {"weights": (1.0, -1.0)},
         {"name": "mse", "smoothing": 0.1},
     ],
 )
 def test_wrong_values_are_refused(wrong):
-    with pytest.raises(ValueError, match="must be|unknown loss|need"):
+    with pytest.raises(ValueError, match="must be|unknown loss|need|a loss is a function"):
         Loss(**wrong)
+
+
+def test_a_loss_is_named_or_made_of_a_function():
+    assert Loss.of("huber") == Loss(name="huber")
+    assert Loss.of(Loss(name="mae")) == Loss(name="mae")
+    assert Loss.of(named) == Loss(name="named", function=named)
+    with pytest.raises(UsageError, match="a loss is a function"):
+        Loss.of(3)
 
 
 def test_weights_need_one_for_each_class():

@@ -10,7 +10,7 @@ from scipy.special import log_softmax, softmax
 from sklearn.metrics import log_loss
 
 from burnish.errors import NotApplicable, UsageError
-from burnish.losses import LOSSES, Loss
+from burnish.losses import LOSSES, Loss, distillation
 
 
 @pytest.fixture
@@ -72,6 +72,22 @@ def test_binary_cross_entropy_sums_one_against_the_rest():
     assert float(Loss(name="bce")(logits, torch.tensor([1]))) == pytest.approx(expected)
 
 
+def test_binary_focal_by_hand_for_classes_and_labels():
+    logits, rows = torch.tensor([[0.4, -1.3, 2.0]]), torch.tensor([[1.0, 0.0, 1.0]])
+    p = 1 / (1 + np.exp(-logits.double().numpy()[0]))
+    right = np.where(rows.numpy()[0] == 1, p, 1 - p)
+    expected = (-((1 - right) ** 1.5) * np.log(right)).sum()
+    assert float(Loss(name="binary_focal", gamma=1.5)(logits, rows)) == pytest.approx(expected, rel=1e-5)
+    torch.testing.assert_close(Loss(name="binary_focal", gamma=0.0)(logits, rows), Loss(name="bce")(logits, rows))
+    classes = Loss(name="binary_focal")(logits, torch.tensor([1]))
+    torch.testing.assert_close(classes, Loss(name="binary_focal")(logits, torch.tensor([[0.0, 1.0, 0.0]])))
+
+
+def test_huber_turns_absolute_where_delta_says():
+    outputs, targets = torch.tensor([[0.2], [3.0]]), torch.zeros(2, 1)
+    assert Loss(name="huber", delta=0.5).per_example(outputs, targets).tolist() == pytest.approx([0.02, 0.5 * 2.75])
+
+
 def test_brier_by_hand():
     logits = torch.tensor([[math.log(3), 0.0]])
     assert float(Loss(name="brier")(logits, torch.tensor([1]))) == pytest.approx(0.75**2 * 2)
@@ -112,6 +128,38 @@ def test_a_function_of_the_user_is_used_and_must_give_examples_when_asked():
     assert float(mean(torch.zeros(2, 4), torch.tensor([1, 2]))) == pytest.approx(math.log(4))
     with pytest.raises(UsageError, match="one per example"):
         mean.per_example(torch.zeros(2, 4), torch.tensor([1, 2]))
+
+
+def test_a_function_that_fails_or_gives_another_shape_is_told_what_was_expected():
+    with pytest.raises(UsageError, match=r"the loss 'mine' fails on outputs \(2, 3\) and targets \(2,\).*TypeError"):
+        Loss(name="mine", function=lambda outputs: outputs)(torch.zeros(2, 3), torch.zeros(2, dtype=torch.int64))
+    for wrong in (lambda o, t: o, lambda o, t: 1.0):
+        with pytest.raises(UsageError, match="one loss for each example"):
+            Loss(name="mine", function=wrong)(torch.zeros(2, 3), torch.zeros(2, dtype=torch.int64))
+
+
+def test_class_weights_refuse_a_function_that_gives_the_mean_only():
+    mean = Loss(name="mean", function=F.cross_entropy)
+    with pytest.raises(UsageError, match="one loss for each example"):
+        mean.with_weights((1.0, 2.0))(torch.zeros(2, 2), torch.tensor([0, 1]))
+    with pytest.raises(NotApplicable, match="class weights need the loss of each example"):
+        mean.check_per_example(2)
+
+
+def test_the_whole_target_by_hand():
+    """Mixed, smoothed, weighed, focal, and a teacher beside it."""
+    logits, said = torch.tensor([[1.0, -0.5, 0.2]]), torch.tensor([[0.3, 0.9, -1.0]])
+    mixed = torch.tensor([[0.7, 0.0, 0.3]])
+    loss = Loss(name="focal", gamma=2.0).with_weights((1.0, 2.0, 4.0)).with_smoothing(0.3)
+    found = 0.6 * distillation(logits, said, temperature=2.0).mean() + 0.4 * loss(logits, mixed)
+    p, target = softmax(logits.double().numpy()[0]), mixed.double().numpy()[0] * 0.7 + 0.1
+    plain = (0.7 * 1 + 0.3 * 4) * -(target * (1 - p) ** 2 * np.log(p)).sum()
+    student, teacher = (softmax(v.double().numpy()[0] / 2) for v in (logits, said))
+    taught = 4 * (teacher * np.log(teacher / student)).sum()
+    assert float(found) == pytest.approx(0.6 * taught + 0.4 * plain, rel=1e-5)
+    from burnish.compression.distill import distillation_loss
+
+    torch.testing.assert_close(distillation_loss(logits, said, mixed, loss, temperature=2.0, weight=0.6), found)
 
 
 def test_soft_targets_are_refused_by_a_function_that_needs_indices():

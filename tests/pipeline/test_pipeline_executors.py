@@ -14,6 +14,7 @@ from burnish.ledger import Ledger
 from burnish.pipeline import executors, parcel, remote, worker
 from burnish.pipeline.recipe import Recipe
 from burnish.pipeline.running import spec
+from burnish.pipeline.setup import named_loss
 from burnish.pipeline.timing import candidates, fewest, steps_per_second, too_small
 from burnish.plan import Plan
 from burnish.training import loop
@@ -102,12 +103,16 @@ def test_a_run_elsewhere_is_the_same_bit_for_bit_and_leaves_nothing(tmp_path):
     here.mkdir()
     (here / "net.py").write_text(NETWORK)
     (here / "width.py").write_text("WIDTH = 24\n")
-    plan, scratch = Plan(model=f"{here}/net.py:make_net", data=load("digits", max_rows=200)), tmp_path / "scratch"
+    (here / "own.py").write_text(
+        "from torch import nn\n\n\ndef doubled(z, t):\n    return 2 * nn.functional.cross_entropy(z, t)\n"
+    )
+    loss, scratch = named_loss(f"{here}/own.py:doubled"), tmp_path / "scratch"
+    plan = Plan(model=f"{here}/net.py:make_net", data=load("digits", max_rows=200), loss=loss)
     shared = {
         "name": "x",
         "sign": "absent",
         "root": str(tmp_path / "driver"),
-        "parcel": parcel.packed(plan, scratch=scratch, loss=None),
+        "parcel": parcel.packed(plan, scratch=scratch),
         "threads": 1,
         "device": "cpu",
     }
@@ -147,7 +152,7 @@ def test_a_run_that_starts_from_another_brings_it_along(tmp_path):
 
 
 def test_other_versions_on_a_node_stop_the_job(plan, tmp_path, monkeypatch):
-    packed = parcel.packed(plan, scratch=tmp_path, loss=None)
+    packed = parcel.packed(plan, scratch=tmp_path)
     monkeypatch.setattr(parcel, "versions", lambda: packed["versions"] | {"torch": "0.1"})
     with pytest.raises(ExecutionError, match=r"torch 0\.1 \(driver: .*install the same ones"):
         parcel.unpacked(packed)

@@ -61,9 +61,11 @@ def _allowed(view: View, steps: list[dict[str, Any]]) -> float | None:
 def _asked(view: View) -> list[Block]:
     """What was asked for and whether it was reached; what the chosen network costs on the test set."""
     met, message = view.inner("requirement", "met"), str(view.inner("requirement", "message") or "")
-    found = [Text(text=f"Not met: {message}", tone="note")] if met is False else []
+    found: list[Block] = [Text(text=f"Not met: {message}", tone="note")] if met is False else []
     if met:
         found.append(Text(text=f"Met: {view.inner('requirement', 'text')}."))
+    if note := view.inner("search", "note"):
+        found.append(Text(text=f"{str(note)[:1].upper()}{str(note)[1:]}.", tone="note"))
     gain = estimate(view.inner("compressed", "test", "difference"))
     if gain is not None:
         before, after = (estimate(view.inner("compressed", "test", side)) for side in ("before", "after"))
@@ -75,7 +77,7 @@ def _asked(view: View) -> list[Block]:
                 f"{view.scale.interval(gain)}, n = {gain.n:,}."
             )
         )
-    return list(found)
+    return found
 
 
 def _trials(view: View) -> list[Block]:
