@@ -22,6 +22,7 @@ from burnish.training import loop
 BASE = {"epochs": 4, "batch_size": 32, "optimizer": "adamw", "lr": 0.01, "rows": 1.0}
 NETWORK = "from torch import nn\nfrom width import WIDTH\n\n\ndef make_net():\n    return nn.Sequential(nn.Flatten(), \
 nn.Linear(64, WIDTH), nn.ReLU(), nn.Linear(WIDTH, 10))\n"
+LOSS = "from torch import nn\n\n\ndef doubled(z, t):\n    return 2 * nn.functional.cross_entropy(z, t)\n"
 ELSEWHERE = """
 import pickle, sys
 from burnish.pipeline.remote import work
