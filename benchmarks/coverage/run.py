@@ -17,6 +17,7 @@ import importlib.util
 import json
 import os
 import resource
+import signal
 import tempfile
 import time
 import traceback
@@ -35,7 +36,7 @@ def examine(name: str) -> dict:
 
     network = NETWORKS[name]
     torch.manual_seed(0)
-    model = lively(network.make().eval())
+    model = lively(network.make(), network.inputs(32, seed=5))
     start, found = time.process_time(), {}
     for ratio in RATIOS:
         found[f"{ratio:g}"] = outcome(network, model, ratio)
@@ -49,18 +50,28 @@ def examine(name: str) -> dict:
     }
 
 
-def lively(model):
-    """With batch statistics and scales unlike those of a fresh network, so that nothing is equal by chance."""
+def lively(model, inputs):
+    """With scales unlike those of a fresh network, so that nothing is equal by chance, and statistics of `inputs`.
+
+    With other statistics the signal dies out in deep networks, and errors relative to what is left mean nothing.
+    """
     import torch
 
     for module in model.modules():
-        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm) and module.track_running_stats:
-            module.running_mean.normal_(0, 0.1)
-            module.running_var.uniform_(0.8, 1.25)
-            if module.affine:
-                torch.nn.init.uniform_(module.weight, 0.8, 1.2)
-                torch.nn.init.normal_(module.bias, 0, 0.1)
-    return model
+        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm) and module.affine:
+            torch.nn.init.uniform_(module.weight, 0.8, 1.2)
+            torch.nn.init.normal_(module.bias, 0, 0.1)
+    return estimated(model, inputs)
+
+
+def estimated(model, inputs):
+    """With batch statistics of `inputs`, as after training."""
+    import torch
+
+    from burnish.training.averaging import reestimate_batch_norm
+
+    reestimate_batch_norm(model, [torch.as_tensor(inputs)])
+    return model.eval()
 
 
 def outcome(network, model, ratio: float) -> dict:
@@ -81,7 +92,8 @@ def outcome(network, model, ratio: float) -> dict:
         "difference": pruned.difference,
     }
     record |= checked(network, model, pruned)
-    return record | shipped(network, pruned.model.eval(), quantized=ratio == INT8_AT)
+    smaller = estimated(pruned.model, network.inputs(32, seed=5))
+    return record | shipped(network, smaller, quantized=ratio == INT8_AT)
 
 
 def checked(network, model, pruned) -> dict:
@@ -104,7 +116,6 @@ def checked(network, model, pruned) -> dict:
 
 
 def shipped(network, model, *, quantized: bool) -> dict:
-    from burnish.compression.quantize import quantize
     from burnish.errors import BurnishError
     from burnish.exporting.onnx import export_onnx
 
@@ -118,15 +129,27 @@ def shipped(network, model, *, quantized: bool) -> dict:
             return {"onnx": {"error": str(reason)[:300]}}
         if not quantized:
             return record
-        try:
-            small = quantize(
-                path, path.with_name("int8.onnx"), network.inputs(16, seed=4).numpy(), modality=network.modality
-            )
-            record["int8"] = {"kind": small.kind, "relative_error": small.relative_error}
-            record["int8"] |= {"bytes": small.bytes, "float_bytes": small.float_bytes}
-        except BurnishError as reason:
-            record["int8"] = {"error": str(reason)[:300]}
+        record["int8"] = rounded(network, path)
     return record
+
+
+def rounded(network, path: Path) -> dict:
+    """The int8 file, calibrated on inputs of the same kind, against the float one on inputs it has not seen."""
+    import numpy as np
+
+    from burnish.compression.quantize import quantize
+    from burnish.errors import BurnishError
+    from burnish.exporting.runtime import run
+
+    small = path.with_name("int8.onnx")
+    rows, fresh = (network.inputs(count, seed=seed).numpy() for count, seed in ((64, 4), (16, 6)))
+    try:
+        found = quantize(path, small, rows, modality=network.modality, agreement=0.0)  # no layer goes back to float
+    except BurnishError as reason:
+        return {"error": str(reason)[:300]}
+    exact, given = (run(file, fresh).astype(np.float64) for file in (path, small))
+    error = float(np.linalg.norm(given - exact) / max(np.linalg.norm(exact), 1e-12))
+    return {"kind": found.kind, "relative_error": error, "bytes": found.bytes, "float_bytes": found.float_bytes}
 
 
 def one(name: str, target: Path) -> None:
@@ -139,11 +162,11 @@ def one(name: str, target: Path) -> None:
             record = examine(name)
         except BaseException as error:
             record = {"error": f"{type(error).__name__}: {error}"[:600]}
-        write(partial, {"name": name} | record)
+        write(partial, known(name) | record)
 
     status = in_child(work)
     if status != 0:
-        write(partial, {"name": name, "error": f"killed after {LIMIT} seconds of work, or crashed: {status}"})
+        write(partial, known(name) | {"error": ended(status)})
     partial.replace(target)
     record = read(target)
     print(f"{name}: {record.get('error') or str(record['seconds']) + ' s'}", flush=True)
@@ -185,9 +208,7 @@ def all_techniques(name: str, target: Path) -> None:
             break
         record = {"name": name, "techniques": {}} | record
         blamed = [underway] if underway else techniques.missing(record)  # or the network itself cannot be made
-        record["techniques"] |= {
-            each: {"error": f"killed after {LIMIT} seconds of work, or crashed: {status}"} for each in blamed
-        }
+        record["techniques"] |= {each: {"error": ended(status)} for each in blamed}
         write(target, record)
     outcomes = read(target)["techniques"]
     applied = sum("weights" in outcome for outcome in outcomes.values())
@@ -201,8 +222,8 @@ def technique_work(name: str, target: Path) -> None:
 
     network = NETWORKS[name]
     torch.manual_seed(0)
-    model = lively(network.make().eval())
-    record = {"name": name, "family": network.family, "modality": network.modality} | read(target)
+    model = lively(network.make(), network.inputs(32, seed=5))
+    record = known(name) | read(target)
     record["parameters"] = sum(p.numel() for p in model.parameters())
     record.pop("underway", None)
 
@@ -211,6 +232,21 @@ def technique_work(name: str, target: Path) -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (used + LIMIT, resource.RLIM_INFINITY))
 
     techniques.examine(network, model, record, lambda found: write(target, found), renew)
+
+
+def known(name: str) -> dict:
+    """What is known of a network whatever becomes of it."""
+    from networks import NETWORKS
+
+    return {"name": name, "family": NETWORKS[name].family, "modality": NETWORKS[name].modality}
+
+
+def ended(status: int) -> str:
+    """Why a process that left no record ended."""
+    number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+    if number in (signal.SIGXCPU, signal.SIGKILL):
+        return f"not done in {LIMIT} seconds of work, or killed"
+    return f"the process ended by {signal.Signals(number).name}" if number else f"the process ended with {status}"
 
 
 def warmed() -> None:

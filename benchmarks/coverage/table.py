@@ -18,7 +18,8 @@ Wrong outputs: **{wrong}** of {proved} pruned networks.
 
 `30 %` and `50 %`: parameters that are left. `cut`: groups that lost channels at 50 %, of all but the network's own
 outputs. `found by`: gradients (Torch-Pruning) or marks (Burnish). `proof`: exact, or apart from norms over several
-channels. `int8`: file size against float, error relative to the spread of the outputs.
+channels. `int8`: file size against float, and the norm of the error relative to that of the outputs, on other inputs
+than those the ranges are from; no layer goes back to float here.
 """
 Record = dict[str, Any]
 

@@ -2,14 +2,14 @@
 
 import operator
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from burnish.errors import RequirementNotMet, UsageError
 from burnish.records import CompressionStep
 
-__all__ = ["Requirement", "choose", "frontier", "parse_requirements"]
+__all__ = ["Requirement", "choose", "frontier", "parse_requirements", "ships"]
 
 COMPARE: dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
@@ -17,6 +17,7 @@ COMPARE: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
     ">": operator.gt,
 }
+NOTICED = 1.1  # times apart from which on two latencies differ: less is noise from one measuring process to the next
 QUANTITIES = ("latency_ms", "bytes", "parameters", "operations", "score")
 PATTERN = re.compile(r"^(\w+)\s*(<=|>=|<|>)\s*([0-9][0-9_]*\.?[0-9]*(?:[eE][-+]?[0-9]+)?)$")
 
@@ -94,7 +95,7 @@ def frontier(steps: Sequence[CompressionStep], *, greater_is_better: bool = True
 
 
 def choose(steps: Sequence[CompressionStep], requirements: Sequence[Requirement] = ()) -> CompressionStep:
-    """The fastest accepted step that meets all requirements; the smallest where latency was not measured.
+    """The fastest accepted step that meets all requirements; the smallest of those whose medians cannot be told apart.
 
     Raises:
         RequirementNotMet: none does; the message names the nearest accepted step and what it misses.
@@ -105,13 +106,76 @@ def choose(steps: Sequence[CompressionStep], requirements: Sequence[Requirement]
         raise UsageError("no step was accepted, not even the uncompressed model; pass the reference as first step")
     fitting = [step for step in accepted if all(requirement.met(step) for requirement in requirements)]
     if fitting:
-        return min(fitting, key=_cost)
+        fastest = min(fitting, key=_cost)
+        return min(
+            (step for step in fitting if _overlaps(step, fastest)), key=lambda step: (step.bytes or 0, _cost(step))
+        )
     nearest = min(accepted, key=lambda step: (sum(r.excess(step) for r in requirements), _cost(step)))
     missed = ", ".join(f"{r} (it has {_shown(nearest, r.quantity)})" for r in requirements if not r.met(nearest))
     raise RequirementNotMet(
         f"no accepted model meets {', '.join(map(str, requirements))}; the nearest, {nearest.step!r}, misses {missed}. "
         "Allow a larger --max-drop, relax the requirement, or start from a smaller network"
     )
+
+
+def ships(steps: Sequence[CompressionStep]) -> tuple[CompressionStep, str]:
+    """What ships when nothing was asked for, with a word on a smaller file that was passed over for its latency.
+
+    Smaller and faster: a step that is clearly slower than the first does not ship, however small it is. Among the
+    others one is better where the product of bytes and latency is less; latencies that are not clearly apart count as
+    equal, so that bytes decide, which are the same in every sitting. Clearly means that the paired intervals are
+    apart by more than a tenth.
+
+    Args:
+        steps: The reference first; latencies from one interleaved measurement.
+
+    Example:
+        >>> from burnish.records import Estimate
+        >>> def step(name, size, ratio):
+        ...     found = {"latency_ratio": {"value": ratio, "low": ratio, "high": ratio}}
+        ...     return CompressionStep(step=name, metric=None, score=0.9, latency_ms=Estimate(value=ratio), bytes=size,
+        ...                            accepted=True, reason="", latency_ratio=ratio, detail=found)
+        >>> steps = [step("float", 100, 1.0), step("pruned", 60, 0.7), step("int8", 30, 1.5)]
+        >>> ships(steps)[0].step
+        'pruned'
+    """
+    usable = [step for step in steps if step.accepted and _against(step)[0] <= NOTICED] or list(steps[:1])
+    best, *larger = sorted(usable, key=lambda step: step.bytes or 0)
+    for step in larger:
+        times = _against(best)[0] / max(_against(step)[1], 1e-12)
+        if times > NOTICED and times > (step.bytes or 0) / max(best.bytes or 0, 1):
+            best = step
+    return best, _passed_over(steps, best)
+
+
+def _passed_over(steps: Sequence[CompressionStep], best: CompressionStep) -> str:
+    """A word on the smallest accepted step, where it is not the one that ships."""
+    accepted = [step for step in steps if step.accepted and step.bytes is not None]
+    smallest = min(accepted, key=lambda step: step.bytes or 0, default=best)
+    if (smallest.bytes or 0) >= (best.bytes or 0) or smallest.latency_ratio is None:
+        return ""
+    return (
+        f"{smallest.step} is smaller ({smallest.bytes:,} bytes), but slower: {smallest.latency_ratio:.2f} times the "
+        f'uncompressed model\'s time; --require "bytes<={smallest.bytes}" takes it'
+    )
+
+
+def _against(step: CompressionStep) -> tuple[float, float]:
+    """Interval of the time relative to the reference, paired by rounds; 1 for what was not measured."""
+    value = 1.0 if step.latency_ratio is None else step.latency_ratio
+    found = step.detail.get("latency_ratio")
+    if not isinstance(found, Mapping):  # of a step that was not stored yet
+        found = {side: getattr(found, side, None) for side in ("low", "high")}
+    low, high = found.get("low"), found.get("high")
+    return (value if low is None else low), (value if high is None else high)
+
+
+def _overlaps(step: CompressionStep, fastest: CompressionStep) -> bool:
+    """Whether the medians of two steps cannot be told apart."""
+    if step.latency_ms is None or fastest.latency_ms is None:
+        return step is fastest
+    low, high = step.latency_ms.low, fastest.latency_ms.high
+    return step is fastest or (low is not None and high is not None and low <= high)
 
 
 def _quantity(step: CompressionStep, name: str) -> float | None:

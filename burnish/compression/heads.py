@@ -1,9 +1,9 @@
 """Whole attention heads as units that can be cut.
 
 A head is cut out of the projections that make its queries, keys and values and out of the one that takes its output.
-PyTorch's own attention is replaced by one that is free in its number of heads. Of other modules two forms are known:
-one linear layer for queries, keys and values, or three. Which attributes hold the number of heads is guessed, and every
-guess is tried out; what no guess fits is refused with the reason.
+PyTorch's own attention is replaced by one that is free in its number of heads. Of other modules three forms are
+known: one linear layer for queries, keys and values, two, or three. Which attributes hold the number of heads is
+guessed, and every guess is tried out; what no guess fits is refused with the reason.
 
 Source: Michel, Levy and Neubig, "Are Sixteen Heads Really Better than One?", NeurIPS 2019, arXiv:1905.10650.
 """
@@ -19,8 +19,10 @@ from burnish.compression.attention import FewerHeads
 __all__ = ["Attention", "attentions", "forms", "head_owners", "take_heads"]
 
 COUNTS = ("num_heads", "n_heads", "n_head", "heads", "nhead", "num_attention_heads", "nheads", "h")
-TOGETHER = ("qkv", "in_proj", "c_attn", "to_qkv", "qkv_proj", "query_key_value", "Wqkv")
-APART = (
+TOGETHER = (
+    *("qkv", "in_proj", "c_attn", "to_qkv", "qkv_proj", "query_key_value", "queries_keys_values", "Wqkv", "W_pack"),
+)
+APART = (  # keys and values may come from one layer
     ("q", "k", "v"),
     ("q_proj", "k_proj", "v_proj"),
     ("to_q", "to_k", "to_v"),
@@ -28,8 +30,25 @@ APART = (
     ("wq", "wk", "wv"),
     ("q_lin", "k_lin", "v_lin"),
     ("W_q", "W_k", "W_v"),
+    ("q", "kv"),
+    ("to_q", "to_kv"),
+    ("q_proj", "kv_proj"),
 )
-OUTPUTS = ("proj", "out_proj", "to_out", "o_proj", "c_proj", "out", "dense", "wo", "out_lin", "output", "W_o", "o")
+OUTPUTS = (
+    "projection",
+    "proj",
+    "out_proj",
+    "to_out",
+    "o_proj",
+    "c_proj",
+    "out",
+    "dense",
+    "wo",
+    "out_lin",
+    "output",
+    "W_o",
+    "o",
+)
 WIDTHS = ("attn_dim", "inner_dim", "all_head_size", "inner", "attention_dim")
 
 
@@ -91,7 +110,7 @@ def forms(attention: Attention, module: nn.Module) -> Iterator[Attention]:
     inner = attention.heads * attention.head
     every = tuple(name for name, value in vars(module).items() if type(value) is int and value == inner)
     known = tuple(name for name in every if name in WIDTHS)
-    for order in ("qkv", "heads") if len(attention.inputs) == 1 else ("qkv",):
+    for order in ("qkv", "heads") if len(attention.inputs) < 3 else ("qkv",):
         for widths in dict.fromkeys((known, (), every)):
             yield replace(attention, order=order, widths=widths)
 
@@ -105,13 +124,12 @@ def head_owners(attention: Attention, module: nn.Module) -> list[tuple[str, Tens
         return [
             item for item in found if item[0] != "in_proj_bias" or getattr(module, "in_proj_bias", None) is not None
         ]
-    rows = heads
-    if len(attention.inputs) == 1:
-        rows = heads.repeat(3) if attention.order == "qkv" else heads.view(-1, 1).repeat(1, 3).flatten()
     found = []
     for name in attention.inputs:
+        layer = module.get_submodule(name)
+        rows = _rows(heads, layer.weight.shape[0] // len(heads), attention)  # type: ignore[union-attr]
         found.append((f"{name}.weight", rows[:, None]))
-        if module.get_submodule(name).bias is not None:
+        if layer.bias is not None:
             found.append((f"{name}.bias", rows))
     found.append((f"{attention.output}.weight", heads[None, :]))
     for name, value in module.named_parameters(recurse=False):  # position biases and temperatures, one for each head
@@ -121,6 +139,13 @@ def head_owners(attention: Attention, module: nn.Module) -> list[tuple[str, Tens
             shape[axes[0]] = -1
             found.append((name, torch.arange(attention.heads).view(shape)))
     return found
+
+
+def _rows(heads: Tensor, parts: int, attention: Attention) -> Tensor:
+    """The head of each output of a layer that makes `parts` of queries, keys and values."""
+    if attention.order == "qkv":
+        return heads.repeat(parts)
+    return heads.view(attention.heads, -1).repeat(1, parts).flatten()
 
 
 def take_heads(attention: Attention, model: nn.Module, gone: int) -> None:
@@ -157,11 +182,11 @@ def _form(path: str, module: nn.Module) -> Attention | str | None:
     if inputs is None:
         return None
     heads = vars(module)[counts[0]]
-    widths = {linears[name].out_features for name in inputs}
-    inner, rest = divmod(widths.pop(), 3 if together else 1)
-    output = next((n for n in linears if n.split(".")[0] in OUTPUTS and linears[n].in_features == inner), None)
-    if widths or rest or inner % heads:
+    widths = [linears[name].out_features for name in inputs]
+    inner, rest = divmod(sum(widths), 3)
+    if rest or inner % heads or any(width % inner for width in widths):
         return "queries, keys and values differ in width"
+    output = next((n for n in linears if n.split(".")[0] in OUTPUTS and linears[n].in_features == inner), None)
     if output is None:
         return "no linear layer inside takes the heads' outputs"
     same = tuple(name for name in counts if vars(module)[name] == heads)

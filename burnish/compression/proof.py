@@ -102,8 +102,8 @@ def proved(proof: Proof, groups: Sequence[Group], removed: Removed) -> Trial:
 def compared(proof: Proof, groups: Sequence[Group], removed: Removed) -> Trial:
     """The comparison alone, without the cut network."""
     try:
+        given = outputs(cut(proof.awake, groups, removed), proof.awake_inputs)  # first: most wrong cuts fail here
         expected = outputs(silenced(proof.awake, groups, removed), proof.awake_inputs)
-        given = outputs(cut(proof.awake, groups, removed), proof.awake_inputs)
         if [x.shape for x in expected] != [x.shape for x in given]:
             return Trial(reason=f"outputs of shape {_shapes(expected)} would become {_shapes(given)}")
         difference, how = distance(expected, given), "exact"

@@ -28,6 +28,7 @@ from burnish.errors import NotApplicable, UsageError
 __all__ = ["Cut", "Pruned", "find_cut", "prune", "pruned_in_steps", "result_of"]
 
 ROWS = 16
+MANY = 3  # groups that could not be proved: the others are tried one by one from then on
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -255,17 +256,30 @@ def _verified(
     """The cut network with all groups that can be proved; all at once first, by halves when that fails."""
     kept: dict[str, list[int]] = {}
     failed: list[dict[str, str]] = []
+    alone: set[str] = set()
+
+    def tried(roots: list[str]) -> str:
+        return compared(subject.proof, subject.groups, kept | {root: removed[root] for root in roots}).reason
+
+    def sound(root: str) -> bool:
+        reason = "" if root in alone else tried([root])
+        if reason:
+            failed.append({"layer": root, "reason": reason})
+        else:
+            alone.add(root)
+        return not reason
 
     def settle(roots: list[str]) -> None:
         nonlocal kept
+        if len(failed) >= MANY and len(roots) > 1:  # one by one is quicker than by halves then
+            roots = [root for root in roots if sound(root)]
         if not roots:
             return
-        wanted = kept | {root: removed[root] for root in roots}
-        trial = compared(subject.proof, subject.groups, wanted)
-        if not trial.reason:
-            kept = wanted
+        reason = tried(roots)
+        if not reason:
+            kept = kept | {root: removed[root] for root in roots}
         elif len(roots) == 1:
-            failed.append({"layer": roots[0], "reason": trial.reason})
+            failed.append({"layer": roots[0], "reason": reason})
         else:
             settle(roots[: len(roots) // 2])
             settle(roots[len(roots) // 2 :])

@@ -18,7 +18,7 @@ from burnish.exporting.fresh_process import run_fresh
 from burnish.exporting.runtime import example_inputs
 from burnish.records import Estimate
 
-__all__ = ["Latency", "latency", "quantile", "ratio"]
+__all__ = ["Latency", "latency", "quantile", "ratio", "summary"]
 
 Array = np.ndarray
 
@@ -50,6 +50,7 @@ def latency(
     threads: int = 1,
     level: float = 0.95,
     seed: int = 0,
+    processes: int = 1,
 ) -> dict[str, dict[int, Latency]]:
     """Median and 99th percentile of the time per call, of each model at each batch size.
 
@@ -62,6 +63,8 @@ def latency(
         threads: Threads inside one operator.
         level: Coverage of the intervals.
         seed: Seed of the order in each round.
+        processes: Fresh processes that share the rounds and the seconds: where a process happens to put things in
+            memory moves its times by a few percent.
 
     Raises:
         UsageError: there are no models, or a file cannot be loaded.
@@ -74,16 +77,15 @@ def latency(
     request = {
         "models": {name: str(path) for name, path in models.items()},
         "batches": list(batches),
-        "repeats": repeats,
-        "seconds": seconds,
+        "repeats": max(1, repeats // processes),
+        "seconds": seconds / processes,
         "threads": threads,
-        "seed": seed,
         "parent": os.getpid(),
     }
-    measured = _in_fresh_process(request, rows, threads)
+    measured = [_in_fresh_process(request | {"seed": seed + turn}, rows, threads) for turn in range(processes)]
     return {
-        name: {int(batch): _summary(np.array(times), level) for batch, times in by_batch.items()}
-        for name, by_batch in measured.items()
+        name: {batch: summary([t for times in measured for t in times[name][str(batch)]], level) for batch in batches}
+        for name in models
     }
 
 
@@ -131,7 +133,9 @@ def _in_fresh_process(request: dict[str, object], rows: Array, threads: int) -> 
         return json.loads((Path(folder) / "times.json").read_text(encoding="utf-8"))
 
 
-def _summary(times: Array, level: float) -> Latency:
+def summary(samples: Sequence[float], level: float = 0.95) -> Latency:
+    """Medians and tails of the times of calls, in milliseconds."""
+    times = np.asarray(samples, dtype=np.float64)
     return Latency(
         p50=quantile(times, 0.5, level=level),
         p95=quantile(times, 0.95, level=level),

@@ -130,7 +130,7 @@ def _check_requirement(root: Path) -> None:
     compressed = Ledger(root).stage("compress")
     asked = compressed["report"]["requirement"] if compressed else {}
     if asked.get("met") is False:
-        raise RequirementNotMet(f"{asked['message']}; the report and the smallest accepted model are in {root}")
+        raise RequirementNotMet(f"{asked['message']}; the report and what ships without it are in {root}")
 
 
 def _one(work: Work, name: str, index: int, of: int) -> None:

@@ -79,6 +79,22 @@ class Apart(nn.Module):
         return self.head((x + self.to_out((weights @ v).transpose(1, 2).reshape(*x.shape[:2], self.inner_dim))).mean(1))
 
 
+class Paired(nn.Module):
+    """One layer for queries, one for keys and values, as in pyramid vision transformers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.num_heads = 4
+        self.q, self.kv, self.proj = nn.Linear(24, 32), nn.Linear(24, 64), nn.Linear(32, 24)
+        self.head = nn.Linear(24, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        q = self.q(x).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+        k, v = self.kv(x).unflatten(-1, (2, self.num_heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
+        found = functional.scaled_dot_product_attention(q, k, v, scale=8**-0.5)
+        return self.head((x + self.proj(found.transpose(1, 2).flatten(2))).mean(1))
+
+
 class Squeezed(nn.Module):
     """Squeeze and excitation around a depthwise convolution, with a hard sigmoid."""
 

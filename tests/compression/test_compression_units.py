@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from pruning_networks import Apart, Encoder, Recurrent, Together, sequence, tokens
+from pruning_networks import Apart, Encoder, Paired, Recurrent, Together, sequence, tokens
 from torch import nn
 
 from burnish.compression.attention import FewerHeads
@@ -15,6 +15,7 @@ from burnish.compression.rebuild import rebuild_pruned
 from burnish.errors import NotApplicable
 from burnish.exporting.onnx import export_onnx
 from burnish.exporting.runtime import run
+from burnish.model import zoo
 
 RECURRENT = {
     "lstm": lambda: Recurrent(),
@@ -31,6 +32,7 @@ ATTENTION = {
     "encoder, norm first": (lambda: Encoder(norm_first=True), tokens),
     "together": (lambda: Together(free=True), sequence),
     "apart": (Apart, sequence),
+    "keys with values": (Paired, sequence),
 }
 
 
@@ -102,6 +104,14 @@ def test_whole_heads_are_cut(name):
     torch.testing.assert_close(result.model(inputs(7)), result.silenced()(inputs(7)), rtol=0, atol=1e-5)
     assert torch.equal(rebuilt(make, result)(inputs()), result.model(inputs()))
     result.model.train()(inputs()).sum().backward()
+
+
+def test_heads_of_the_zoos_transformer_are_cut():
+    """Its layer for queries, keys and values used to be cut inside heads, which failed, so it stayed whole."""
+    model = made(lambda: zoo.transformer((10,), 3, vocabulary=50))
+    result = prune(model, tokens(), 0.5)
+    assert widths(result, "heads") == {"blocks.0": (4, 2), "blocks.1": (4, 2)}
+    assert not [item for item in result.excluded if "queries_keys_values" in item["layer"]]
 
 
 def test_attention_free_in_its_heads_is_pytorchs_own():
