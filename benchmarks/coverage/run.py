@@ -149,7 +149,11 @@ def rounded(network, path: Path) -> dict:
         return {"error": str(reason)[:300]}
     exact, given = (run(file, fresh).astype(np.float64) for file in (path, small))
     error = float(np.linalg.norm(given - exact) / max(np.linalg.norm(exact), 1e-12))
-    return {"kind": found.kind, "relative_error": error, "bytes": found.bytes, "float_bytes": found.float_bytes}
+    noisy = {}
+    if fresh.dtype.kind == "f":
+        shaken = fresh + 0.01 * np.random.default_rng(0).standard_normal(fresh.shape).astype(fresh.dtype)
+        noisy["noise_error"] = float(np.linalg.norm(run(path, shaken) - exact) / max(np.linalg.norm(exact), 1e-12))
+    return noisy | {"kind": found.kind, "relative_error": error, "bytes": found.bytes, "float_bytes": found.float_bytes}
 
 
 def one(name: str, target: Path) -> None:

@@ -127,7 +127,8 @@ def head_owners(attention: Attention, module: nn.Module) -> list[tuple[str, Tens
     found = []
     for name in attention.inputs:
         layer = module.get_submodule(name)
-        rows = _rows(heads, layer.weight.shape[0] // len(heads), attention)  # type: ignore[union-attr]
+        assert isinstance(layer, nn.Linear)
+        rows = _rows(heads, layer.out_features // len(heads), attention)
         found.append((f"{name}.weight", rows[:, None]))
         if layer.bias is not None:
             found.append((f"{name}.bias", rows))
