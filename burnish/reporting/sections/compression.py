@@ -61,14 +61,10 @@ def _allowed(view: View, steps: list[dict[str, Any]]) -> float | None:
 def _asked(view: View) -> list[Block]:
     """What was asked for and whether it was reached; what the chosen network costs on the test set."""
     met, message = view.inner("requirement", "met"), str(view.inner("requirement", "message") or "")
-<<<<<<< HEAD
     found: list[Block] = [Text(text=f"Not met: {message}", tone="note")] if met is False else []
-=======
-    found = [Text(text=f"Not met: {message}", tone="note")] if met is False else []
     note = str(view.inner("requirement", "note") or "")
     if note:
         found.append(Text(text=sentence(note)))
->>>>>>> 3a1c7a2 (What ships without a wish is smaller and not clearly slower; heads of more kinds of attention; int8 errors in the coverage table mean something)
     if met:
         found.append(Text(text=f"Met: {view.inner('requirement', 'text')}."))
     if note := view.inner("search", "note"):
