@@ -215,8 +215,13 @@ def markdown(results: dict[str, Any]) -> str:
     )
 
 
+def _share(found: dict[str, float]) -> str:
+    """Nothing where so little is to gain that its share says nothing."""
+    return f"{100 * found['value']:.0f}±{100 * found['error']:.0f}" if found["error"] < 1 else "–"
+
+
 def _search_cell(found: dict[str, Any]) -> str:
-    shares = " / ".join(f"{100 * found[k]['value']:.0f}±{100 * found[k]['error']:.0f}" for k in ("recorded", "share"))
+    shares = " / ".join(_share(found[k]) for k in ("recorded", "share"))
     return f"{shares} / {100 * found['worse']:.1f} / {found['optimism']['value']:+.1f}"
 
 

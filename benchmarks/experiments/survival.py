@@ -27,7 +27,8 @@ from survival_jobs import BURNISH, NETWORK, leftovers, runs, timeless  # noqa: E
 RESULT = HERE.with_suffix(".json")
 DATA = ("--data", "digits", "--max-rows", "240", "--epochs", "2", "--lr", "0.01")
 STUDY = ("study", "net.py:make_net", *DATA, "--only", "LabelSmoothing,Dropout", "--budget", "quick", "--workers", "1")
-SHARE = 0.5  # kills fall into this share of the time an undisturbed study takes, its start included
+FURTHER = 12  # a kill falls up to so many finished runs after the one before, so that all of a study is hit
+DELAY = 0.5  # and up to so many seconds later: within a run, a rename, a stage's end
 FULL = 140  # kB of the disk that is too small
 REPLACED = ("recipe", "command")  # parts of the report that name the executor
 
@@ -132,7 +133,7 @@ def undisturbed(work: Path) -> tuple[dict, float]:
     return outcome(study.root), time.monotonic() - start
 
 
-def kills(work: Path, expected: dict, seconds: float, count: int) -> dict:
+def kills(work: Path, expected: dict, count: int) -> dict:
     """kill -9 of driver and workers, `count` times at random moments over as many studies as it takes."""
     import burnish.pipeline.main_job  # noqa: F401 - before forking
 
@@ -144,7 +145,10 @@ def kills(work: Path, expected: dict, seconds: float, count: int) -> dict:
             study = Forked(folder)
             if done >= count or here > 40:
                 break
-            if study.wait(chance.uniform(0, seconds * SHARE)) is not None:
+            goal = study.runs_done() + chance.randint(0, FURTHER)
+            while study.wait(0.02) is None and study.runs_done() < goal:
+                pass
+            if study.wait(chance.uniform(0, DELAY)) is not None:
                 break
             before = study.runs_done()
             study.kill()
@@ -250,7 +254,7 @@ def main() -> None:
         if "ray" in asked.only:
             note("a Ray node killed in mid-study", lost_node(work, expected))
         if "kills" in asked.only:
-            note("kill -9 at random moments", kills(work, expected, seconds, asked.kills))
+            note("kill -9 at random moments", kills(work, expected, asked.kills))
 
 
 if __name__ == "__main__":

@@ -12,16 +12,28 @@ import numpy as np
 from burnish.data.data import Data, Split
 from burnish.evaluation.perturbations import names_for, perturbed
 from burnish.evaluation.quality import percentiles
+from burnish.metrics import Metric
 from burnish.records import Estimate
 from burnish.tasks import Task
 
-__all__ = ["Errors", "error_of", "example_errors", "perturbation_errors", "robustness", "rows_for"]
+__all__ = [
+    "PERTURBED",
+    "Errors",
+    "error_of",
+    "example_errors",
+    "perturbation_errors",
+    "perturbed_score",
+    "robustness",
+    "rows_for",
+]
 
 Array = np.ndarray
 ROWS = 500  # examples that are perturbed
 LEAST_ROWS = 100
 OPERATIONS = 2e11  # multiply-accumulates that one network may cost for all its perturbed inputs
 REFERENCE = 2000  # training rows that range and deviations are taken from
+GLANCE_ROWS = (32, 128)  # examples that `perturbed_score` takes, the fewer the larger they are
+GLANCE_VALUES = 1 << 20  # numbers in them
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -113,6 +125,36 @@ def example_errors(task: Task, predictions: Array, targets: Array) -> Array:
     if task.kind == "multilabel":
         return ((table >= 0.5) != (wanted >= 0.5)).mean(1)
     return ((table - wanted) ** 2).mean(1)
+
+
+def perturbed_score(outputs: Callable[[Array], Array], data: Data, *, seed: int = 0) -> dict[str, float]:
+    """One number for robustness, cheap enough to be had from every run of an experiment.
+
+    The score on up to 128 validation examples under every perturbation at severity 3, the mean over the perturbations.
+
+    Args:
+        outputs: Stored inputs -> network outputs `(n, outputs)`.
+        data: Gives validation examples, task and preparation.
+        seed: Decides the perturbations.
+
+    Returns:
+        Its name, one of `PERTURBED`, and its value.
+    """
+    size = int(np.prod(data.inputs.shape[1:])) or 1
+    rows = int(np.clip(GLANCE_VALUES / size, *GLANCE_ROWS))
+    errors = perturbation_errors(outputs, data, severities=[3], rows=rows, seed=seed)
+    error = float(error_of(errors, errors.values).mean())
+    return {"rmse_perturbed": error} if errors.root else {"accuracy_perturbed": 1 - error}
+
+
+def _given(predictions: Array, targets: Array) -> float:
+    raise ValueError("perturbed scores come from `perturbed_score`: clean predictions do not have them")
+
+
+PERTURBED = {
+    "accuracy_perturbed": Metric(name="accuracy_perturbed", function=_given),
+    "rmse_perturbed": Metric(name="rmse_perturbed", function=_given, greater_is_better=False, bounded=False),
+}
 
 
 def error_of(errors: Errors, values: Array) -> Array:

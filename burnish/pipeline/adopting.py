@@ -45,7 +45,7 @@ def adopted(runs: Runs, out: Path | None) -> tuple[Path, Recipe, Plan]:
     }
     described = {"prepare": {"report": {"data": plan.data.describe()}}, "preflight": {"findings": []}}
     stages = described | {
-        "tune": {"base": base, "budget": asdict(Budget())},
+        "tune": {"base": base, "screening": base, "cuts": [], "budget": asdict(Budget())},
         "finish": {"runs": [run.id], "winner": run.id, "baseline": run.id, "techniques": []},
         "compress": {"runs": [], "files": {}, "skipped": []},
         "export": {},

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from burnish.model.inspect import Inspection
 
-__all__ = ["Runs", "compare", "diagnose", "inspect", "train"]
+__all__ = ["Runs", "compare", "diagnose", "inspect", "paired_example_se", "train"]
 
 LOOKED_AT = 128  # training rows that a network is inspected on
 
@@ -123,15 +123,27 @@ def train(
     return Runs(plan, tuple(runs), root)
 
 
-def compare(before: Runs, after: Runs, *, level: float = 0.95) -> Comparison:
+def compare(before: "Runs | Plan", after: "Runs | Plan", *, level: float = 0.95, **options: Any) -> Comparison:
     """The paired difference between two trained plans over the seeds they share.
+
+    Two plans that are not trained yet are trained in pairs until a sequential test has an answer: see `compare_plans`,
+    which takes the further `options` (`min_gain, looks, out, device`).
 
     The interval is the main job's: with a fixed or a large validation set the variance over its examples stands beside
     that over seeds; with a small one it is the corrected resampled t.
 
     Raises:
-        UsageError: other data, another metric, or fewer than two common seeds that finished.
+        UsageError: other data, another metric, fewer than two common seeds that finished, or a plan against runs.
     """
+    if isinstance(before, Plan) and isinstance(after, Plan):
+        from burnish.pipeline.sequential import compare_plans
+
+        return compare_plans(before, after, **options)
+    if isinstance(before, Plan) or isinstance(after, Plan) or options:
+        raise UsageError(
+            f"compare takes two trained plans, or two plans with {', '.join(options) or 'options'}; got "
+            f"{type(before).__name__} and {type(after).__name__}: train the plan first, with the seeds of the runs"
+        )
     data = before.plan.data
     same = data.fingerprint == after.plan.data.fingerprint
     return compare_runs(
@@ -141,11 +153,12 @@ def compare(before: Runs, after: Runs, *, level: float = 0.95) -> Comparison:
         n_train=len(data.train_rows),
         n_validation=len(data.validation_rows),
         level=level,
-        example_se=_example_se(before, after) if same and by_examples(data) else None,
+        example_se=paired_example_se(before, after) if same and by_examples(data) else None,
     )
 
 
-def _example_se(before: Runs, after: Runs) -> float:
+def paired_example_se(before: Runs, after: Runs) -> float:
+    """Spread over validation examples of the mean gain of `after` over the runs both have."""
     data, first, second = before.plan.data, Ledger(before.root), Ledger(after.root)
     places = [
         (first.run_directory(b.id), second.run_directory(a.id))

@@ -81,6 +81,11 @@ class Work:
         """The baseline's settled numbers: epochs, batch_size, optimizer, lr, rows (a share)."""
         return self.stage("tune")["base"]
 
+    @property
+    def screening(self) -> dict[str, Any]:
+        """The same for the screen, whose epochs and rows a time limit may have cut."""
+        return self.stage("tune")["screening"]
+
     def runs(self, stage: str) -> list[Run]:
         """The finished runs of a stage, in the order they were asked for."""
         return [self.ledger.run(i) for i in self.stage(stage)["runs"]]

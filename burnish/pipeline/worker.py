@@ -19,7 +19,8 @@ from burnish.data.tensors import network_tensor
 from burnish.errors import BurnishError, LedgerError
 from burnish.evaluation.cost import cost
 from burnish.evaluation.cross_fit import crossfit_best_epoch
-from burnish.evaluation.predict import predict
+from burnish.evaluation.predict import outputs_on, predict
+from burnish.evaluation.robustness import perturbed_score
 from burnish.exporting.safetensors import load_weights, save_weights
 from burnish.ledger import Ledger
 from burnish.model.sources import ModelSource
@@ -121,7 +122,7 @@ def train_plan(
         plan: The whole plan.
         ledger: Where the run goes.
         payload: `id, stage, seed, split`, and optionally `name`, `keep` (the weights), `readouts`,
-            `repeat` (how often an epoch goes through the rows).
+            `repeat` (how often an epoch goes through the rows), `traits` (a score of robustness too).
         device: Where to compute.
         objective: Replaces the plan's loss, as a teacher does.
     """
@@ -149,6 +150,8 @@ def train_plan(
             saved = save_weights(fitted.model, directory / "weights.safetensors")
             model = load_weights(plan.build(payload["seed"]), saved)
             run = measured(run, plan, data, model, fitted, directory, device)
+            if payload.get("traits"):
+                run = replace(run, scores=run.scores | _perturbed(model, data, device))
             if not payload.get("keep"):
                 saved.unlink()
         ledger.finish_run(directory, run)
@@ -206,6 +209,13 @@ def measured(run: Run, plan: Plan, data: Data, model: nn.Module, fitted: Fitted,
         readouts=readouts,
         cost=cost(model.cpu(), _example(data), train_seconds=fitted.seconds, examples=fitted.examples),
     )
+
+
+def _perturbed(model: nn.Module, data: Data, device: str) -> dict[str, float]:
+    """What `perturbed_score` says of the network as it was saved."""
+    place = device_for(device)
+    model.to(place)
+    return perturbed_score(lambda stored: outputs_on(model, stored, data.preparation, device=str(place)), data)
 
 
 def train_subset(data: Data) -> Split:

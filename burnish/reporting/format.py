@@ -34,8 +34,8 @@ SHARES = (  # prefixes of names of shares
     *("accuracy", "balanced_accuracy", "subset_accuracy", "top", "precision", "recall", "f1"),
     *("roc_auc", "pr_auc", "ece", "hamming_loss"),
 )
-ERRORS = ("log_loss", "brier", "ece", "rmse", "mae", "hamming_loss")
-OWN_UNIT = ("rmse", "mae")  # metrics in the unit of the target
+ERRORS = ("log_loss", "brier", "ece", "rmse", "mae", "hamming_loss", "rmse_perturbed")
+OWN_UNIT = ("rmse", "mae", "rmse_perturbed")  # metrics in the unit of the target
 STANDARD_UNITS = ("", "fraction", "ratio", "seconds", "ms", "bytes", "points", "target unit")
 FINE = 2000  # from this many validation examples on, a hundredth of a point can mean something
 AVERAGES = ("macro", "micro", "weighted", "samples")
@@ -53,6 +53,8 @@ LABELS = {
     "log_loss": "log loss",
     "brier": "Brier score",
     "ece": "calibration error (ECE)",
+    "accuracy_perturbed": "accuracy on perturbed inputs",
+    "rmse_perturbed": "RMSE on perturbed inputs",
 }
 
 

@@ -26,8 +26,8 @@ class Budget:
         candidate_splits: On so many; the baseline runs on them too.
         looks: Numbers of pairs at which the confirmation tests.
         seconds: Time limit; None without one.
-        rows: Share of the training rows that is used.
-        epochs: Share of the epochs that is used.
+        rows: Share of the training rows that the screen uses.
+        epochs: Share of the epochs that the screen uses.
     """
 
     name: str = "standard"
@@ -78,9 +78,9 @@ class Budget:
     def time(self, seconds_per_run: float, workers: int = 1) -> float:
         """Seconds for all runs, each stage rounded up to whole rounds of the workers."""
         rungs = [b - a for a, b in zip((0, *self.looks), self.looks, strict=False)]
-        stages = [self.pilot, self.screen, (self.candidates + 1) * self.candidate_splits, *(2 * r for r in rungs)]
-        rounds = sum(ceil(runs / max(1, workers)) for runs in stages)
-        return rounds * seconds_per_run * self.rows * self.epochs
+        stages = [self.pilot, (self.candidates + 1) * self.candidate_splits, *(2 * r for r in rungs)]
+        whole = sum(ceil(runs / max(1, workers)) for runs in stages)
+        return (whole + ceil(self.screen / max(1, workers)) * self.rows * self.epochs) * seconds_per_run
 
 
 BUDGETS: dict[str, Budget] = {
@@ -91,7 +91,10 @@ BUDGETS: dict[str, Budget] = {
 
 
 def fit_to_time(budget: Budget, seconds_per_run: float, workers: int = 1) -> tuple[Budget, list[str]]:
-    """Cut a budget to its time limit: first candidates, then training rows, then epochs, never under half.
+    """Cut a budget to its time limit: first candidates, then rows and epochs of the screen, then pairs.
+
+    Only the screen is shortened, its epochs never under half: what it says of regularizers is biased then, so every
+    recipe it proposes is trained again at full length, as is all that is confirmed.
 
     Args:
         budget: Without `seconds` it is returned as it is.
@@ -109,12 +112,16 @@ def fit_to_time(budget: Budget, seconds_per_run: float, workers: int = 1) -> tup
         budget = replace(budget, candidates=budget.candidates - 1)
     if budget.candidates < whole.candidates:
         cuts.append(f"{budget.candidates} candidate recipes instead of {whole.candidates}")
-    budget = replace(budget, rows=_share(budget, budget.rows, FEWEST_ROWS, seconds_per_run, workers))
+    budget = replace(budget, rows=_share(budget, FEWEST_ROWS, seconds_per_run, workers))
     if budget.rows < whole.rows:
-        cuts.append(f"{budget.rows:.0%} of the training rows")
-    budget = replace(budget, epochs=_share(budget, budget.epochs, FEWEST_EPOCHS, seconds_per_run, workers))
+        cuts.append(f"{budget.rows:.0%} of the training rows in the screen")
+    budget = replace(budget, epochs=_share(budget, FEWEST_EPOCHS, seconds_per_run, workers))
     if budget.epochs < whole.epochs:
-        cuts.append(f"{budget.epochs:.0%} of the epochs")
+        cuts.append(f"{budget.epochs:.0%} of the epochs in the screen")
+    while len(budget.looks) > 1 and not _fits(budget, seconds_per_run, workers):
+        budget = replace(budget, looks=budget.looks[:-1])
+    if budget.looks != whole.looks:
+        cuts.append(f"at most {budget.looks[-1]} pairs to confirm instead of {whole.looks[-1]}")
     if not _fits(budget, seconds_per_run, workers):
         needed = budget.time(seconds_per_run, workers)
         cuts.append(f"about {needed:.0f} s are needed even so, more than the {budget.seconds:.0f} s given")
@@ -125,8 +132,10 @@ def _fits(budget: Budget, seconds_per_run: float, workers: int) -> bool:
     return budget.time(seconds_per_run, workers) <= (budget.seconds or 0.0) * (1 + 1e-9)
 
 
-def _share(budget: Budget, share: float, least: float, seconds_per_run: float, workers: int) -> float:
-    """The largest share, in whole percents and not under `least`, with which the budget fits."""
-    if _fits(budget, seconds_per_run, workers):
-        return share
-    return max(least, int(100 * share * (budget.seconds or 0.0) / budget.time(seconds_per_run, workers)) / 100)
+def _share(budget: Budget, least: float, seconds_per_run: float, workers: int) -> float:
+    """By how much to shorten the screen: the largest share, in whole percents and not under `least`, that fits."""
+    screen = budget.time(seconds_per_run, workers) - replace(budget, screen=0).time(seconds_per_run, workers)
+    over = budget.time(seconds_per_run, workers) - (budget.seconds or 0.0)
+    if over <= 0 or screen <= 0:
+        return 1.0
+    return max(least, int(100 * (1 - over / screen)) / 100)

@@ -12,6 +12,7 @@ import burnish as bu
 from burnish.errors import UsageError
 from burnish.ledger import Ledger
 from burnish.pipeline import commands
+from burnish.plan import Optimizer
 from burnish.records import Estimate, Finding
 from burnish.techniques import Dropout
 
@@ -114,3 +115,22 @@ def test_the_price_is_that_of_the_command(tmp_path) -> None:
         "runs: pilot 4, gate 3, screen 12, candidates 9, confirm 6 (at most 34)",
         "runs: train 2 (at most 2)",
     ]
+
+
+def test_plans_are_trained_until_the_test_can_answer(tmp_path) -> None:
+    x = np.random.default_rng(0).normal(size=(900, 4)).astype(np.float32)
+    data = bu.load((x, (x[:, 0] > 0).astype(int)), task="classification", validation=300, test=100)
+
+    def net() -> nn.Module:
+        return nn.Linear(4, 2)
+
+    blind, able = (bu.Plan(model=net, data=data, epochs=3, optimizer=Optimizer(lr=lr)) for lr in (1e-9, 0.1))
+    found = bu.compare(blind, able, out=tmp_path)
+    assert found.verdict == "CONFIRMED"
+    assert found.difference.n < 8, "an early look settles it"
+    again = bu.compare(blind, able, out=tmp_path, looks=(2, 3), min_gain=1.0)
+    assert again.verdict == "EQUIVALENT", "no gain of less than everything matters"
+    with pytest.raises(UsageError, match="two plans that differ"):
+        bu.compare(able, able)
+    with pytest.raises(UsageError, match="train the plan first"):
+        bu.compare(able, bu.train(able, seeds=[0], out=tmp_path))

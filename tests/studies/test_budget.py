@@ -35,17 +35,24 @@ def test_cuts_come_in_order_and_are_said():
     fewer, cuts = fit_to_time(budget, 100 / 42)
     assert (fewer.candidates, fewer.rows, fewer.epochs) == (2, 1.0, 1.0)
     assert cuts == ["2 candidate recipes instead of 4"]
-    rows, cuts = fit_to_time(budget, 100 / 20)
-    assert rows.candidates == 1
-    assert 0.45 < rows.rows < 0.55
-    assert rows.epochs == 1.0
-    assert len(cuts) == 2
-    epochs, cuts = fit_to_time(budget, 100 / 6)
-    assert epochs.rows == FEWEST_ROWS
-    assert FEWEST_EPOCHS < epochs.epochs < 1
+    rows, cuts = fit_to_time(budget, 100 / 32)  # 26 runs at full length, so 6 for the 12 of the screen
+    assert (rows.candidates, rows.rows, rows.epochs) == (1, 0.5, 1.0)
+    assert cuts[1] == "50% of the training rows in the screen"
+    epochs, cuts = fit_to_time(budget, 100 / 28)  # 2: a quarter of the rows, and two thirds of the epochs
+    assert (epochs.rows, epochs.epochs) == (FEWEST_ROWS, 0.66)
+    assert len(cuts) == 3
+    pairs, cuts = fit_to_time(budget, 100 / 22)
+    assert pairs.looks == (3, 5)
+    assert cuts[-1] == "at most 5 pairs to confirm instead of 8"
     least, cuts = fit_to_time(budget, 100.0)
-    assert least.epochs == FEWEST_EPOCHS
+    assert (least.epochs, least.looks) == (FEWEST_EPOCHS, (3,))
     assert "more than the 100 s given" in cuts[-1]
+
+
+def test_only_the_screen_is_shortened():
+    whole, shorter = Budget(), Budget(rows=0.5, epochs=0.5)
+    assert whole.time(1.0) == whole.runs
+    assert whole.time(1.0) - shorter.time(1.0) == whole.screen * (1 - 0.25)
 
 
 def test_without_a_time_nothing_is_cut():

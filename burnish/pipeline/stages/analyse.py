@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from burnish.evaluation.robustness import PERTURBED
 from burnish.metrics import METRICS, Metric
 from burnish.pipeline.stages.screen import Screened, screened
 from burnish.pipeline.work import Work
@@ -19,6 +20,7 @@ from burnish.studies.levels import Recipe
 __all__ = ["analyse"]
 
 OTHERS = ("accuracy", "f1_macro", "log_loss", "ece", "rmse", "mae", "r2")
+KNOWN = METRICS | PERTURBED
 COSTS = {"train_seconds": "training time", "bytes": "size"}
 # Costs are all but free of noise: their effects are large against it.
 COST_GRID = {"main": (1.0, 100.0, 1e4, 1e6), "pairs_to_main": (0.001, 0.02, 0.16)}
@@ -124,18 +126,15 @@ def _section(
 
 
 def _level(data: Screened, metric: Metric) -> float | None:
-    """The baseline's mean in the pilot, for a sense of scale."""
-    values = [run.scores[metric.name] for run in data.pilot if metric.name in run.scores]
+    """The baseline's mean in the pilot, or that of a shortened screen, for a sense of scale."""
+    values = [run.scores[metric.name] for run in data.pilot or data.runs if metric.name in run.scores]
     return float(np.mean(values)) if values else None
 
 
 def _other_metrics(data: Screened) -> list[Metric]:
-    """What else the runs were scored on: the known metrics, and measured traits such as robustness."""
+    """What else the runs were scored on, robustness last."""
     names = {name for run in data.runs for name in run.scores} - {data.primary.name}
-    traits = sorted(name for name in names if name not in METRICS)
-    return [
-        METRICS.get(name) or Metric(name=name, function=_no_function) for name in (*OTHERS, *traits) if name in names
-    ]
+    return [KNOWN[name] for name in (*OTHERS, *PERTURBED) if name in names]
 
 
 def _no_function(predictions: np.ndarray, targets: np.ndarray) -> float:
@@ -194,6 +193,8 @@ def _shared(work: Work, data: Screened) -> dict[str, Any]:
         "design": stage["design"]["name"],
         "forecast": stage["design"],
         "start": stage["start"],
+        "cuts": work.stage("tune")["cuts"],
+        "shortened": {"rows": work.screening["rows"], "epochs": work.screening["epochs"]} if data.shortened else None,
         "collapsed": [row for row, bad in zip(rows, data.collapsed, strict=True) if bad],
         "failed": [row for row in rows if row["score"] is None],
         "not_tried": stage["not_tried"],

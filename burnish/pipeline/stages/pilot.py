@@ -21,7 +21,16 @@ def pilot(work: Work) -> dict[str, Any]:
     splits = range(FIRST_SPLIT, FIRST_SPLIT + work.budget.pilot)
     runs = work.runner.run(
         [
-            spec("pilot", i, base=work.base, split=s, seed=work.recipe.seed + s, keep=i == 0, name="baseline")
+            spec(
+                "pilot",
+                i,
+                base=work.base,
+                split=s,
+                seed=work.recipe.seed + s,
+                keep=i == 0,
+                name="baseline",
+                traits=True,
+            )
             for i, s in enumerate(splits)
         ]
     )

@@ -48,7 +48,8 @@ def screen(work: Work) -> dict[str, Any]:
         spec(
             "screen",
             int(i),
-            base=work.base,
+            base=work.screening,
+            traits=True,
             techniques=gate["start"] + techniques_of(found.usable, design.recipes()[i]),
             split=FIRST_SPLIT + int(design.blocks[i]),
             seed=recipe.seed + 1000 + int(i),
@@ -73,7 +74,11 @@ def designed(work: Work, found: list[Factor], feasible: Feasible) -> Design:
 
 
 class Screened:
-    """The screen's runs as arrays, pilot included, on the response scale of whatever was measured."""
+    """The screen's runs as arrays, on the response scale of whatever was measured.
+
+    The pilot's runs stand beside them as further runs of the baseline, unless the screen starts from another network or
+    was shortened to keep to a time.
+    """
 
     def __init__(self, work: Work) -> None:
         stage = work.stage("screen")
@@ -83,12 +88,16 @@ class Screened:
         self.feasible = feasible_by(stage["clashes"])
         self.design = designed(work, self.factors, self.feasible)
         self.primary, self.examples = work.data.task.primary, len(work.data.validation_rows)
-        self.pilot = [run for run in work.runs("pilot") if run.status == "done"] if not self.start else []
+        self.shortened = work.screening != work.base
+        comparable = not self.start and not self.shortened
+        self.pilot = [run for run in work.runs("pilot") if run.status == "done"] if comparable else []
         self.pilot_blocks = np.array([run.split - FIRST_SPLIT for run in self.pilot], dtype=int)
         baseline = work.stage("pilot")["scores"]
-        center = float(np.mean(baseline)) if baseline else math.nan
         worst = -math.inf if self.primary.greater_is_better else math.inf
         scores = [worst if run.status == "diverged" else _score(run, self.primary.name) for run in self.runs]
+        center = float(np.mean(baseline)) if baseline else math.nan
+        if self.shortened:  # the pilot was not: what is usual shows in the screen itself
+            center = float(np.nanmedian([s if math.isfinite(s) else math.nan for s in scores] or [math.nan]))
         clipped, self.collapsed = clip_collapsed(scores, center, self.primary, spread(baseline))
         self.z = self._scaled(clipped, self.primary)
         self.pilot_z = self._scaled([run.score for run in self.pilot], self.primary)

@@ -11,7 +11,7 @@ from burnish.pipeline.running import spec
 from burnish.pipeline.setup import plan_from_base
 from burnish.pipeline.work import Work
 from burnish.records import Run
-from burnish.studies.budget import fit_to_time
+from burnish.studies.budget import Budget, fit_to_time
 from burnish.training.feed import steps_per_epoch
 from burnish.training.range_test import range_test
 
@@ -59,10 +59,9 @@ def _settled(
 ) -> dict[str, Any]:
     """The stage's result, with the cuts that a time limit asks for."""
     seconds = _run_seconds(work, base, runs)
-    budget, cuts = fit_to_time(work.asked, seconds, work.workers)
-    base["rows"], base["epochs"] = budget.rows, max(round(base["epochs"] * budget.epochs), 1)
-    budget = replace(budget, rows=1.0, epochs=1.0)
     ahead = {name: count for name, count in runs_of(work).items() if name != "tune"}
+    budget, cuts = _fitted(work, ahead, seconds)
+    shorter = base | {"rows": budget.rows, "epochs": max(round(base["epochs"] * budget.epochs), 1)}
     count, total = sum(ahead.values()), seconds_of(work, ahead, seconds)
     if "screen" in ahead:  # the experiment, with the cuts
         count, total = budget.runs, budget.time(seconds, work.workers)
@@ -75,6 +74,7 @@ def _settled(
         work.note(f"to keep to {work.asked.name}: {cut}")
     return {
         "base": base,
+        "screening": shorter,
         "runs": [r.id for r in runs],
         "tuned": tuned,
         "range": suggestion,
@@ -82,6 +82,15 @@ def _settled(
         "cuts": cuts,
         "report": {},
     }
+
+
+def _fitted(work: Work, ahead: dict[str, int], seconds: float) -> tuple[Budget, list[str]]:
+    """The budget within its time limit; without an experiment only the pairs of a comparison can be fewer."""
+    if "screen" in ahead:
+        return fit_to_time(work.asked, seconds, work.workers)
+    bare = replace(work.asked, screen=0, candidates=0, candidate_splits=0)
+    budget, cuts = fit_to_time(bare, seconds, work.workers)
+    return replace(work.asked, looks=budget.looks), cuts if "compare" in ahead else []
 
 
 def _run_seconds(work: Work, base: dict[str, Any], runs: list[Run]) -> float:

@@ -38,10 +38,23 @@ def _lead(view: View) -> str:
     runs, design = view.inner("screening", "runs"), view.inner("screening", "design") or "designed"
     sigma = number(view.inner("baseline", "sigma"))
     noise = f" Noise of one run in the pilot: {view.scale.gain(sigma).lstrip('+')}." if sigma is not None else ""
+    shorter = _shortened(view)
     return (
-        f"From {significant(runs)} screening runs ({design}). Positive is better. An effect holds where it is named: "
-        f"at the recipe with all else of the recipe on, at the baseline with all else off; effects do "
+        f"From {significant(runs)} screening runs ({design}){shorter}. Positive is better. An effect holds where it is "
+        f"named: at the recipe with all else of the recipe on, at the baseline with all else off; effects do "
         f"not add up, and only the confirmation below proves a gain.{noise}"
+    )
+
+
+def _shortened(view: View) -> str:
+    """That a time limit shortened the screen, and what was not: nothing is believed before it held at full length."""
+    found: dict[str, Any] = view.inner("screening", "shortened") or {}
+    if not found:
+        return ""
+    rows, epochs = number(found.get("rows")), number(found.get("epochs"))
+    return (
+        f", shortened to {100 * (rows or 1):.0f} % of the training rows and {significant(epochs)} epochs to keep to "
+        "the time given; recipes were trained again, and confirmed, on all rows at full length"
     )
 
 
