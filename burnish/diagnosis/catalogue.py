@@ -93,6 +93,9 @@ QUICK: dict[str, Check] = {
     module.RULE.id: getattr(module, "check_quick", module.check) for module in MODULES if module.RULE.quick
 }
 
+# A cheaper look at what a rule would measure, with its own price, for when the rule itself is too dear.
+FIRST: dict[str, ModuleType] = {module.RULE.id: module for module in MODULES if hasattr(module, "first_look")}
+
 
 def diagnose(
     subject: Subject,
@@ -125,23 +128,29 @@ def diagnose(
     costs, start, spent = ({} if quick else prices(subject)), time.perf_counter(), 0.0
     findings: dict[str, Finding] = {}
     for name in sorted(chosen, key=lambda name: costs.get(name, 0.0)):
-        price = costs.get(name, 0.0)
         left = None if seconds is None else seconds - (time.perf_counter() - start)
-        most = None if runs is None else max(runs, at_least / (subject.run_seconds or math.inf))
-        reason = _too_dear(subject, price, None if most is None else most - spent, left)
-        findings[name] = (
-            _cheaply(name, subject, price, reason) if reason else _timed(name, chosen[name], subject, price)
-        )
-        spent += 0.0 if reason else price
+        most = None if runs is None else max(runs, at_least / (subject.run_seconds or math.inf)) - spent
+        looks = [(chosen[name], costs.get(name, 0.0))]
+        if name in FIRST and not quick:
+            looks.append((FIRST[name].first_look, FIRST[name].first_price(subject)))
+        reasons = [_too_dear(subject, price, most, left) for _, price in looks]
+        if "" in reasons:
+            check, price = looks[reasons.index("")]
+            findings[name], spent = _timed(name, check, subject, price), spent + price
+        else:
+            findings[name] = _cheaply(name, subject, looks[0][1], reasons[0])
     return by_gain([findings[name] for name in chosen])
 
 
 def _cheaply(name: str, subject: Subject, price: float, reason: str) -> Finding:
-    """What a rule that is too dear says without training, where that is enough to fire; else that it was left out."""
+    """What a rule that is too dear says without training, where that tells anything; else that it was left out."""
     if name in QUICK:
         found = _timed(name, QUICK[name], subject, 0.0)
         if found.state == "fires":
             return found
+        if found.state == "clear":
+            more = f"{found.evidence} What needs training was left out: {reason}."
+            return dataclasses.replace(found, evidence=more)
     return _skipped(name, price, reason)
 
 

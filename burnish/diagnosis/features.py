@@ -1,12 +1,15 @@
 """Rows as a few plain numbers each, for rules that compare rows without any network."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from burnish.data.data import Data
 
-__all__ = ["embedded", "pooled", "simple_features"]
+__all__ = ["embedded", "last_hidden", "pooled", "simple_features"]
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Array = np.ndarray
 SIDE, LENGTH, PARTS = 8, 64, 64
@@ -54,6 +57,28 @@ def simple_features(data: Data, stored: Array) -> Array:
             parts = min(PARTS, len(values))
             values = PCA(parts, svd_solver="randomized", random_state=0).fit_transform(values)
     return StandardScaler().fit_transform(values)
+
+
+def last_hidden(model: "nn.Module", data: Data, stored: Array) -> Array | None:
+    """What the last linear layer of the computation is given, `(n, features)`; None for a network without one."""
+    from torch import nn
+
+    from burnish.diagnosis.batches import device_of
+    from burnish.evaluation.predict import outputs_on
+
+    seen: list[tuple[nn.Module, Any]] = []
+    layers = [m for m in model.modules() if isinstance(m, nn.Linear)]
+    handles = [m.register_forward_pre_hook(lambda module, given: seen.append((module, given[0]))) for m in layers]
+    try:
+        outputs_on(model, stored, data.preparation, device=device_of(model))
+    finally:
+        for handle in handles:
+            handle.remove()
+    if not seen:
+        return None
+    parts = [given.detach().float().cpu().numpy() for module, given in seen if module is seen[-1][0]]
+    found = np.concatenate(parts)
+    return found if found.ndim == 2 and len(found) == len(stored) else None
 
 
 def _frequent(counts: Any) -> Any:

@@ -1,24 +1,16 @@
 """What tuning, or a short test at several rates, says about the learning rate, for the rules on both sides."""
 
-import itertools
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, cast
 
-import numpy as np
-import torch
-
-from burnish.diagnosis.batches import seeded
+from burnish.diagnosis.short_run import short_run, short_steps
 from burnish.diagnosis.subject import SMALLEST_GAIN, Subject
-from burnish.plan import Plan
-from burnish.training.feed import batches, steps_per_epoch
-from burnish.training.loop import device_for
-from burnish.training.optimizers import build_optimizer
+from burnish.training.feed import steps_per_epoch
 
 __all__ = ["RateTest", "best_rate", "rate_test", "rates_and_scores", "test_price"]
 
 FACTORS = (0.1, 1.0, 10.0, 100.0, 1000.0)
-MOST_STEPS, LEAST_STEPS = 80, 40  # at each rate, of which the last quarter is averaged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,60 +69,16 @@ def test_price(subject: Subject) -> float:
     """What `rate_test` costs, in trainings of the baseline; nothing where rates were tuned or it is done."""
     if subject.plan is None or subject.tuned or "rate_test" in subject.cache:
         return 0.0
-    steps = _all_steps(subject.plan, len(subject.data.train_rows))
-    return _steps(steps) * len(FACTORS) / steps
-
-
-def _all_steps(plan: Plan, rows: int) -> int:
-    return steps_per_epoch(rows, plan.batch_size) * plan.epochs
-
-
-def _steps(of_a_training: int) -> int:
-    """Steps at each rate: no more than a training has, but enough to see something."""
-    return int(np.clip(of_a_training, LEAST_STEPS, MOST_STEPS))
+    rows, plan = len(subject.data.train_rows), subject.plan
+    return len(FACTORS) * short_steps(plan, rows) / (steps_per_epoch(rows, plan.batch_size) * plan.epochs)
 
 
 def rate_test(subject: Subject) -> RateTest | None:
-    """The same fresh network trained for a few steps at multiples of the plan's rate; None without a plan.
-
-    Without the plan's batch transforms, whose randomness would hide the effect of the rate.
-    """
+    """The same fresh network trained for a few steps at multiples of the plan's rate; None without a plan."""
     if subject.plan is None:
         return None
     if "rate_test" not in subject.cache:
-        plan = replace(subject.plan, batch=(), data=subject.data)
-        rate = plan.optimizer.lr
-        losses = tuple(_loss_at(plan, rate * factor, subject.device) for factor in FACTORS)
+        losses = tuple(run.loss if run else math.inf for run in (short_run(subject, factor) for factor in FACTORS))
+        rate = subject.plan.optimizer.lr
         subject.cache["rate_test"] = RateTest(rate=rate, factors=FACTORS, losses=losses)
     return cast(RateTest, subject.cache["rate_test"])
-
-
-def _loss_at(plan: Plan, rate: float, device: str) -> float:
-    """Mean loss of the last steps at `rate`."""
-    place, losses, steps = device_for(device), [], _steps(_all_steps(plan, len(plan.data.train_rows)))
-    with seeded():
-        network = plan.build(0).to(place).train()
-        optimizer = build_optimizer(replace(plan.optimizer, lr=rate), network, plan.freeze)
-        epochs = (batches(plan, plan.data, seed=0, epoch=e, device=place) for e in itertools.count())
-        for x, y in itertools.islice(itertools.chain.from_iterable(epochs), steps):
-            losses.append(_step(plan, network, optimizer, x, y))
-            if not math.isfinite(losses[-1]):
-                return math.inf
-    return float(np.mean(losses[-steps // 4 :]))
-
-
-def _step(
-    plan: Plan, network: torch.nn.Module, optimizer: torch.optim.Optimizer, x: torch.Tensor, y: torch.Tensor
-) -> float:
-    loss_function = plan.loss
-    assert loss_function is not None
-
-    def closure() -> torch.Tensor:
-        optimizer.zero_grad(set_to_none=True)
-        loss = loss_function(network(x), y)
-        loss.backward()
-        if plan.clip is not None:
-            torch.nn.utils.clip_grad_norm_(network.parameters(), plan.clip)
-        return loss
-
-    return float(cast(torch.Tensor, optimizer.step(cast(Any, closure))).detach())

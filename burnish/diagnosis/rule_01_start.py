@@ -1,15 +1,16 @@
-"""R1: the loss before any training, and whether one small batch can be learned by heart.
+"""R1: the loss before any training, whether one small batch can be learned by heart, and whether inputs are used.
 
 A network that cannot is either fed wrongly or unstable; it is a finding, not a reason to stop.
 """
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from burnish.diagnosis.batches import distinct_rows, quiet_copy, seeded, some_rows, tensors
+from burnish.diagnosis.batches import device_of, distinct_rows, quiet_copy, seeded, some_rows, tensors
 from burnish.diagnosis.rule import Rule
 from burnish.diagnosis.subject import Subject
 from burnish.evaluation.predict import evaluating
@@ -36,17 +37,28 @@ RULE = Rule(
     chance=0.7,
 )
 START_REMEDIES = ("start the last layer with smaller weights", "BatchNorm", "GroupNorm", "Schedule")
+ZEROS_ROWS = 1024
+ZEROS_CHANCE = 0.2  # many things end in a network that has learned nothing
+ZEROS_REMEDIES = (
+    "check that labels belong to their inputs",
+    "check what the network is given",
+    "another learning rate",
+)
 START_CHANCE = 0.05  # a poor start costs the first steps of the training
 
 
 def check(subject: Subject) -> Finding:
-    """Share of the error on one small batch that remains after training on nothing else; and the loss at the start."""
+    """Share of the error on one small batch that remains after training on nothing else; and the loss at the start.
+
+    A trained network must also do better on real inputs than on inputs of nothing but zeros.
+    """
     reason = _skipped(subject)
     if reason:
         return RULE.cannot_tell(reason)
     found, threshold = _remaining_error(subject), subject.thresholds.fit_error
     if found is None or found[0] <= threshold:
-        return check_quick(subject)
+        first = check_quick(subject)
+        return first if subject.model is None else _beside_zeros(subject, first)
     remains, rows, steps = found
     return RULE.fires(
         remains,
@@ -84,6 +96,34 @@ def check_quick(subject: Subject) -> Finding:
             expected=expected,
         )
     return RULE.clear(off, threshold, said + ".", figure=figure, loss=loss, expected=expected)
+
+
+def _beside_zeros(subject: Subject, first: Finding) -> Finding:
+    """`first`, unless the trained network's loss on zeros is as low as on validation rows."""
+    real, blank, error = _losses_with_zeros(subject)
+    if not math.isfinite(blank):  # a text of nothing but padding may be more than a network can take
+        return first
+    said = f"loss {real:.3g} on validation rows, {blank:.3g} on zeros in their place"
+    if blank - real > subject.thresholds.standard_errors * error:
+        return replace(first, evidence=f"{first.evidence} {said[0].upper()}{said[1:]}.")
+    figure = {"kind": "bars", "labels": ["validation rows", "zeros"], "values": [real, blank], "unit": "loss"}
+    lost = (subject.left, "of the error, as inputs are not used")
+    said = f"{said}: the network makes no use of its inputs."
+    return RULE.fires(real - blank, 0.0, said, lost=lost, chance=ZEROS_CHANCE, remedies=ZEROS_REMEDIES, figure=figure)
+
+
+def _losses_with_zeros(subject: Subject) -> tuple[float, float, float]:
+    """Loss of the trained network on validation rows, on zeros, and the error of their difference."""
+    model, data = subject.model, subject.data
+    assert model is not None
+    inputs, targets = tensors(data, some_rows(data.validation, ZEROS_ROWS), device_of(model))
+    loss = Loss(name=data.task.default_loss)
+    with evaluating(model), torch.no_grad():
+        real = torch.cat([model(part) for part in inputs.split(64)])
+        blank = model(torch.zeros_like(inputs[:1])).expand_as(real)
+        apart = loss.per_example(blank, targets) - loss.per_example(real, targets)
+        means = float(loss(real, targets)), float(loss(blank, targets))
+    return *means, float(apart.double().std()) / math.sqrt(len(apart))
 
 
 def _skipped(subject: Subject) -> str:

@@ -14,9 +14,11 @@ from burnish.evaluation.predict import predict
 from burnish.records import Finding, to_json
 from burnish.training.loop import device_for, fit
 
-__all__ = ["check", "price"]
+__all__ = ["check", "first_look", "first_price", "price"]
 
 SEEDS = (0, 1)
+HALF, FIRST_RUNS = 0.5, 2
+NEXT_DROP = 0.5**0.5  # of the last doubling's drop, with the exponent 1/2 of a power law
 LEAST_ROWS = 64  # training rows; an eighth of them must still be a data set
 RULE = Rule(
     id="R8",
@@ -50,6 +52,40 @@ def check(subject: Subject) -> Finding:
     return _judged(subject, curve)
 
 
+def first_price(subject: Subject) -> float:
+    """Half of the rows for as many steps, once for each of the pilot's first two runs."""
+    return float(min(FIRST_RUNS, len(subject.finished)))
+
+
+def first_look(subject: Subject) -> Finding:
+    """What the last doubling of the rows brought, where the whole curve is too dear; the next brings a part of it."""
+    if subject.plan is None or subject.trained or not subject.finished:
+        return RULE.cannot_tell("there is no training to compare half of the rows with.")
+    if len(subject.data.train_rows) < LEAST_ROWS:
+        return RULE.cannot_tell(f"{len(subject.data.train_rows)} training rows are too few to take a part of them.")
+    runs = subject.finished[:FIRST_RUNS]
+    halves = [_score(subject, HALF, run.seed, subject.plan.data.replicate(run.split)) for run in runs]
+    if not all(map(math.isfinite, halves)) or not subject.standard_error:
+        return RULE.cannot_tell("a training on half of the rows did not end with a finite score.")
+    here = float(np.mean([subject.error(run.score) for run in runs]))
+    drop = float(np.mean([subject.error(half) for half in halves])) - here
+    noise = subject.thresholds.standard_errors * subject.share(subject.standard_error) * math.sqrt(2 / len(runs))
+    relative, most = (NEXT_DROP * value / max(here, 1e-9) for value in (drop, drop + noise))
+    limit, rows = subject.thresholds.more_data_gain, len(subject.data.train_rows)
+    said = (
+        f"a first look, at half of the rows: error {here + drop:.3g} there, {here:.3g} with all {rows}; twice "
+        f"as many may take off {relative:.0%}"
+    )
+    figure = {"kind": "lines", "x": [rows // 2, rows], "series": {"measured": [here + drop, here]}}
+    figure |= {"x_name": "training rows", "y_name": "error", "log_x": True}
+    if relative > limit and drop > noise:
+        lost = (NEXT_DROP * drop, "of the error that twice the rows may take off")
+        return RULE.fires(relative, limit, said + ".", lost=lost, figure=figure, first_look=True)
+    if most <= limit:
+        return RULE.clear(relative, limit, said + ".", figure=figure, first_look=True)
+    return RULE.cannot_tell(f"{said}, or nothing: the whole curve takes {RULE.runs:g} trainings.", relative, limit)
+
+
 def _judged(subject: Subject, curve: LearningCurve) -> Finding:
     limit, gain = subject.thresholds.more_data_gain, curve.gain
     low = 0.0 if gain.low is None else gain.low
@@ -80,7 +116,7 @@ def _judged(subject: Subject, curve: LearningCurve) -> Finding:
 def _measured(subject: Subject) -> LearningCurve | None:
     scores, sizes = [], []
     for share in SHARES:
-        row = [_score(subject, share, seed) for seed in SEEDS]
+        row = [_score(subject, share, seed, subject.data) for seed in SEEDS]
         if not all(map(math.isfinite, row)):
             return None
         scores.append(row)
@@ -88,11 +124,11 @@ def _measured(subject: Subject) -> LearningCurve | None:
     return learning_curve(subject.metric, sizes, scores)
 
 
-def _score(subject: Subject, share: float, seed: int) -> float:
-    """Validation score after training on a share of the rows for as many steps as on all."""
+def _score(subject: Subject, share: float, seed: int, data: Data) -> float:
+    """Validation score after training on a share of the rows of `data` for as many steps as on all."""
     plan = subject.plan
     assert plan is not None
-    data = _part(subject.data, share, seed)
+    data = _part(data, share, seed)
     shorter = replace(plan, epochs=same_steps(plan.epochs, share), data=data, stopping=None)
     fitted = fit(shorter, seed=seed, data=data, device=subject.device)
     if fitted.status != "done":

@@ -29,7 +29,10 @@ LEAST_SUPPORT, MOST_BARS = 5, 20
 
 
 def check(subject: Subject) -> Finding:
-    """Share of the rarest class against its fair share, and the spread of the recalls."""
+    """Share of the rarest class against its fair share, and the spread of the recalls.
+
+    A class that is not quite as rare counts where it is the one with the lowest recall.
+    """
     if not subject.is_classification:
         return RULE.cannot_tell("only classes can be imbalanced.")
     task = subject.data.task
@@ -39,13 +42,16 @@ def check(subject: Subject) -> Finding:
     said = f"rarest class {task.names[int(counts.argmin())]!r}: {counts.min()} of {counts.sum()} training rows"
     limits = subject.thresholds
     detail: dict[str, Any] = {"counts": counts.tolist(), "ratio": ratio, "figure": _figure(counts, task.names)}
-    if fair >= limits.rare_share and ratio >= limits.class_ratio:
+    rare = fair < limits.rare_share or ratio < limits.class_ratio
+    if not rare and (subject.measured is None or ratio >= limits.class_ratio_seen):
         return RULE.clear(ratio, limits.class_ratio, said + ".", **detail)
     if subject.measured is None:
         said += "; whether it suffers shows after a run."
         rest = (1 / task.outputs, "of the error: one class of all")
         return RULE.fires(ratio, limits.class_ratio, said, lost=rest, **detail)
     spread, noise, worst = _recall_spread(*subject.measured, limits.standard_errors)
+    if not rare and worst != int(counts.argmin()):
+        return RULE.clear(ratio, limits.class_ratio, f"{said}; it is not the class that suffers.", **detail)
     said += f"; recalls differ by {spread:.2f} (lowest: {task.names[worst]!r})"
     if spread > max(limits.recall_spread, noise):
         lost = (spread / task.outputs, "of the mean recall, lost on the worst class")

@@ -13,14 +13,15 @@ __all__ = ["check"]
 RULE = Rule(
     id="R10",
     title="metric mismatch",
-    source="heuristic: accuracy and macro F1 more than 0.05 apart",
+    source="heuristic: accuracy and macro F1 more than 0.05 apart, or Kendall's tau of runs under both below 0.7",
     remedies=("choose the metric that counts for you with --metric", "move the decision threshold"),
     chance=0.1,
 )
+LEAST_RUNS = 8  # whose order says something
 
 
 def check(subject: Subject) -> Finding:
-    """Distance between accuracy and macro F1, over the runs."""
+    """Distance between accuracy and macro F1 over the runs; and with enough runs, whether both rank them alike."""
     if not subject.is_classification:
         return RULE.cannot_tell("only classifications are scored by both accuracy and macro F1.")
     pairs = [(r.scores.get("accuracy", math.nan), r.scores.get("f1_macro", math.nan)) for r in subject.finished]
@@ -31,5 +32,23 @@ def check(subject: Subject) -> Finding:
     said = f"accuracy {accuracy:.4g}, macro F1 {f1:.4g}; decisions are made on {subject.metric.name}."
     limit = subject.thresholds.metrics_apart
     figure = {"kind": "bars", "labels": ["accuracy", "macro F1"], "values": [float(accuracy), float(f1)]}
-    tell = RULE.judge(apart > limit)
-    return tell(apart, limit, said, lost=(apart, "between the two metrics"), figure=figure)
+    ranks = _agreement(np.array(pairs))
+    lost = (apart, "between the two metrics")
+    if ranks is None:
+        return RULE.judge(apart > limit)(apart, limit, said, lost=lost, figure=figure)
+    tau, noise = ranks
+    least = subject.thresholds.rank_agreement
+    said = f"{said.removesuffix('.')}; Kendall's tau of {len(pairs)} runs under the two is {tau:.2f}."
+    if apart <= limit and tau + subject.thresholds.standard_errors * noise < least:
+        return RULE.fires(tau, least, said, lost=lost, figure=figure, tau=tau)
+    return RULE.judge(apart > limit)(apart, limit, said, lost=lost, figure=figure, tau=tau)
+
+
+def _agreement(pairs: np.ndarray) -> tuple[float, float] | None:
+    """Kendall's tau of the runs under the two metrics, and what it varies by where they have nothing in common."""
+    n = len(pairs)
+    if n < LEAST_RUNS or (pairs == pairs[0]).all(0).any():
+        return None
+    from scipy import stats
+
+    return float(stats.kendalltau(*pairs.T).statistic), math.sqrt(2 * (2 * n + 5) / (9 * n * (n - 1)))

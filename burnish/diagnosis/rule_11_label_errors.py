@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from burnish.diagnosis.confident import confident_joint, noise_share, suspects
+from burnish.diagnosis.confident import anchored_share, confident_joint, noise_share, suspects
 from burnish.diagnosis.features import simple_features
 from burnish.diagnosis.rule import Rule
 from burnish.diagnosis.subject import Subject
@@ -17,6 +17,7 @@ __all__ = ["check", "out_of_fold"]
 Array = np.ndarray
 LEAST_ROWS, SHOWN, FOLDS, MOST_ROWS = 200, 24, 5, 5000
 LEAST_PER_CLASS = 10
+ALIKE = 0.03  # of accuracy, by which a linear model may be worse and still do as well
 RULE = Rule(
     id="R11",
     title="label errors",
@@ -37,8 +38,10 @@ RULE = Rule(
 def check(subject: Subject) -> Finding:
     """Share of labels in error, from probabilities of networks that were not trained on the rows they judge.
 
-    Confident learning counts hard examples as errors too when the network is poor. So a second estimate has to agree:
-    how often the given class got next to no probability, beyond what the temperature that fits best explains.
+    Confident learning counts hard examples as errors too when the network is poor. So further estimates have to agree:
+    how often the given class got next to no probability, beyond what the temperature that fits best explains, or how
+    often it contradicts the network where that is surest. Where a linear model, cross-validated, does as well, it must
+    say so too: what only one of the two doubts is that one's own weakness.
     """
     if not subject.is_classification:
         return RULE.cannot_tell("label errors of values are not estimated.")
@@ -47,7 +50,7 @@ def check(subject: Subject) -> Finding:
     if len(rows) < LEAST_ROWS or np.bincount(labels, minlength=probabilities.shape[1]).max() < LEAST_PER_CLASS:
         return RULE.cannot_tell(f"{len(rows)} rows with predictions of a network that had not seen them are too few.")
     joint = confident_joint(labels, probabilities)
-    counted, (floor, low) = 1 - float(np.trace(joint)), noise_share(labels, probabilities)
+    counted, (floor, low) = 1 - float(np.trace(joint)), _least(subject, labels, probabilities)
     limit, listed = subject.thresholds.label_errors, suspects(labels, probabilities, joint)
     said = (
         f"of {len(rows)} labels confident learning doubts {counted:.1%}; at least {low:.1%} are too unlikely for "
@@ -61,6 +64,30 @@ def check(subject: Subject) -> Finding:
         lost = (share, "of the rows, whose labels are doubted")
         return RULE.fires(share, limit, f"{said}; {len(listed)} rows to review.", lost=lost, figure=figure, **more)
     return RULE.clear(share, limit, said + ".", figure=figure, **more)
+
+
+def _least(subject: Subject, labels: Array, probabilities: Array) -> tuple[float, float]:
+    """The estimate and lower bound by the network, or by a linear model as good if that doubts less."""
+    noise = noise_share(labels, probabilities)
+    if not subject.out_of_fold:
+        return noise
+    rows, linear = _linear(subject)
+    known = np.asarray(subject.data.targets)[rows]
+    if len(rows) < LEAST_ROWS:
+        return noise
+    if _accuracy(known, linear) < _accuracy(labels, probabilities) - ALIKE:
+        return noise
+    # Where a linear model does as well there is little structure left to miss: what contradicts the surest is noise.
+    estimates = ((labels, probabilities), (known, linear))
+    return min((max(noise_share(*e), anchored_share(*e), key=_bound) for e in estimates), key=_bound)
+
+
+def _bound(estimate: tuple[float, float]) -> float:
+    return estimate[1]
+
+
+def _accuracy(labels: Array, probabilities: Array) -> float:
+    return float((probabilities.argmax(1) == labels).mean())
 
 
 def out_of_fold(subject: Subject) -> tuple[Array, Array]:

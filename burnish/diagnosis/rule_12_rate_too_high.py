@@ -1,10 +1,12 @@
 """R12: steps so large that the training jumps about, diverges, or does better with a smaller rate."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 from burnish.diagnosis.rates import best_rate, rate_test, rates_and_scores, test_price
 from burnish.diagnosis.rule import Rule
+from burnish.diagnosis.short_run import short_run
 from burnish.diagnosis.subject import Subject
 from burnish.records import Finding, Run
 
@@ -13,21 +15,28 @@ __all__ = ["check", "check_quick", "price"]
 RULE = Rule(
     id="R12",
     title="learning rate too high",
-    source="tuning playbook, Determining instability; spike of 2 and short test at a tenth of the rate heuristic",
+    source="tuning playbook, Determining instability; CS231n, ratio of update to weight; limits heuristic",
     remedies=("a lower learning rate", "Schedule", "GradientClip", "BatchNorm", "GroupNorm"),
     chance=0.8,
 )
+UPDATE_CHANCE = 0.4  # with Adam some networks bear it
 SPIKE_CHANCE = 0.5  # a single jump may have other reasons
 price = test_price  # where nobody tuned the rate, a short test at several rates
 
 
 def check(subject: Subject) -> Finding:
-    """What the runs and the tuning say; without a tuning, a few steps at a tenth of the rate against as many at it."""
+    """What the runs and the tuning say; without a tuning, a few steps at a tenth of the rate against as many at it.
+
+    Those steps are watched too: how large they are against the weights.
+    """
     found = check_quick(subject)
     if found.state == "fires" or subject.tuned:
         return found
     test = rate_test(subject)
-    return found if test is None else _judged(subject, test)
+    if test is None:
+        return found
+    judged = _judged(subject, test)
+    return judged if judged.state == "fires" else _by_updates(subject, judged)
 
 
 def check_quick(subject: Subject) -> Finding:
@@ -69,6 +78,21 @@ def _judged(subject: Subject, test: Any) -> Finding:
     tell = RULE.judge(saved > limit and math.isfinite(lower))
     lost = (subject.left * min(max(saved, 0.0), 1.0), "of the error, as in the short test")
     return tell(saved, limit, said, lost=lost, figure=test.figure())
+
+
+def _by_updates(subject: Subject, judged: Finding) -> Finding:
+    """`judged`, unless the steps of the layer that moves most are too large against its weights."""
+    run, limit = short_run(subject), subject.thresholds.update_high
+    if run is None or not run.updates:
+        return judged
+    layer = max(run.updates, key=lambda name: run.updates[name])
+    largest, said = run.updates[layer], judged.evidence.removesuffix(".")
+    said += f"; a step changes {layer} by {run.updates[layer]:.2g} of its weights."
+    if largest <= limit:
+        return replace(judged, evidence=said, detail=judged.detail | {"update": largest})
+    lost = (subject.left, "of the error, taken as due to steps this large")
+    chance = UPDATE_CHANCE
+    return RULE.fires(largest, limit, said, lost=lost, chance=chance, figure=judged.figure, update=largest)
 
 
 def _wants_lower(subject: Subject) -> tuple[float, float, str, float] | None:

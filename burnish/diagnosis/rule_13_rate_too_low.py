@@ -6,6 +6,7 @@ import numpy as np
 
 from burnish.diagnosis.rates import RateTest, best_rate, rate_test, rates_and_scores, test_price
 from burnish.diagnosis.rule import Rule
+from burnish.diagnosis.short_run import short_run
 from burnish.diagnosis.subject import Subject
 from burnish.records import Finding
 
@@ -64,6 +65,11 @@ def _judged(subject: Subject, test: RateTest) -> Finding:
         f"{test.rate * factor:.2g} ends a short test lowest, at a loss of {lowest:.3g}; a whole training at "
         f"{test.rate:.2g} ends at {reached:.3g}."
     )
-    tell = RULE.judge(factor > limits.rate_apart and saved > limits.rate_gain)
+    run, small = short_run(subject), False
+    if run is not None and run.updates:
+        largest = max(run.updates.values())
+        said = f"{said.removesuffix('.')}; a step changes no layer by more than {largest:.2g} of its weights."
+        small = largest < limits.update_low and factor > 1
+    tell = RULE.judge((factor > limits.rate_apart or small) and saved > limits.rate_gain)
     lost = (subject.left * min(max(saved, 0.0), 1.0), "of the error, as far as the loss falls")
     return tell(factor, limits.rate_apart, said, lost=lost, figure=test.figure())

@@ -24,7 +24,7 @@ VECTORS = ("linear", "matmul", "__matmul__", "bmm", "addmm", "einsum")
 RULE = Rule(
     id="R15",
     title="dead rectified units",
-    source="CS231n, Neural Networks 1 (as much as 40 %); warning at 10 % heuristic",
+    source="CS231n, Neural Networks 1 (as much as 40 %)",
     remedies=("Activation", "BatchNorm", "Schedule", "a lower learning rate", "remove them: Prune"),
     chance=0.4,
 )
@@ -32,14 +32,15 @@ DEAD_ROWS, DEAD_LEAST_ROWS = 2048, 100
 
 
 def check(subject: Subject) -> Finding:
-    """Share of the units behind a ReLU whose output is zero on all validation rows looked at."""
+    """Share of the units behind a ReLU whose output is zero on all rows looked at, of validation and of training."""
     model = subject.model if subject.model is not None or subject.plan is None else subject.plan.probe()
     if model is None:
         return RULE.cannot_tell("there is no network to look at.")
-    split = some_rows(subject.data.validation, DEAD_ROWS)
-    if len(split) < DEAD_LEAST_ROWS:
-        return RULE.cannot_tell(f"{len(split)} validation rows are too few to call a unit dead.")
-    layers = dead_units(model, _batches(subject, model, split))
+    batches = _batches(subject, model)
+    seen = sum(map(len, batches))
+    if seen < DEAD_LEAST_ROWS:
+        return RULE.cannot_tell(f"{seen} rows are too few to call a unit dead.")
+    layers = dead_units(model, batches)
     total = sum(units for _, units in layers)
     if not total:
         return RULE.cannot_tell("the network has no ReLU that can be seen.")
@@ -47,7 +48,7 @@ def check(subject: Subject) -> Finding:
     worst = max(range(len(layers)), key=lambda i: layers[i][0] / layers[i][1])
     share = dead / total
     said = (
-        f"{dead} of {total} units ({share:.0%}) are zero on {len(split)} validation rows; "
+        f"{dead} of {total} units ({share:.0%}) are zero on {seen} rows; "
         f"most in ReLU {worst + 1} of {len(layers)}: {layers[worst][0]} of {layers[worst][1]}."
     )
     limits = subject.thresholds
@@ -85,9 +86,12 @@ def dead_units(model: nn.Module, batches: list[torch.Tensor]) -> list[tuple[int,
     return [(int((~units).sum()), len(units)) for units in alive]
 
 
-def _batches(subject: Subject, model: nn.Module, split: Any) -> list[torch.Tensor]:
-    inputs = network_tensor(subject.data.preparation, split.inputs, device_of(model))
-    return list(inputs.split(BATCH))
+def _batches(subject: Subject, model: nn.Module) -> list[torch.Tensor]:
+    """Validation rows, and training rows where those are fewer than 2,048: a unit may wait for a rare example."""
+    data, first = subject.data, some_rows(subject.data.validation, DEAD_ROWS)
+    parts = [first, some_rows(data.train, DEAD_ROWS - len(first))]
+    inputs = [network_tensor(data.preparation, part.inputs, device_of(model)) for part in parts if len(part)]
+    return [batch for part in inputs for batch in part.split(BATCH)]
 
 
 class _Rectified(TorchFunctionMode):

@@ -16,12 +16,16 @@ from burnish.evaluation.predict import predict
 from burnish.evaluation.robustness import example_errors
 from burnish.records import Finding
 
-__all__ = ["check", "price", "without_smallest"]
+__all__ = ["check", "price", "stable_rank", "without_channels", "without_smallest"]
 
 ROWS, LEAST_ROWS = 2000, 100
 SHARES = (0.5, 0.75, 0.9, 0.95, 0.98)
 MOST_LOSS = 0.02  # of the error scale: what two standard errors may hide at most
 HALVING = 0.01  # what a network of half the size is worth: the loss that --max-drop pays for a compression step
+CHANNELS = 0.25  # of each layer's outputs, at once
+TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, *TRANSPOSED)
+MOST_RANKED = 2_000_000  # weights of a matrix whose spectral norm is still quick
 GAMMA = 0.05  # a batch normalization's scale below this share of the layer's mean is as good as off
 RULE = Rule(
     id="R20",
@@ -38,7 +42,7 @@ def price(subject: Subject) -> float:
     if subject.plan is None or subject.model is None:
         return 0.0
     rows = min(ROWS, len(subject.data.validation_rows))
-    return rows * (1 + len(SHARES)) / (3 * len(subject.data.train_rows) * subject.plan.epochs)
+    return rows * (2 + len(SHARES)) / (3 * len(subject.data.train_rows) * subject.plan.epochs)
 
 
 def check(subject: Subject) -> Finding:
@@ -57,16 +61,21 @@ def check(subject: Subject) -> Finding:
         losses[share] = _loss(_errors(subject, without_smallest(model, share), split) - before)
         if not _free(losses[share], subject):
             break
-    return _judged(subject, losses)
+    channels = _loss(_errors(subject, without_channels(model, CHANNELS), split) - before)
+    return _judged(subject, losses, channels)
 
 
-def _judged(subject: Subject, losses: dict[float, tuple[float, float]]) -> Finding:
+def _judged(subject: Subject, losses: dict[float, tuple[float, float]], channels: tuple[float, float]) -> Finding:
     limit = subject.thresholds.pruned_share
     spared = max((share for share, loss in losses.items() if _free(loss, subject)), default=0.0)
+    whole = _free(channels, subject)
     tried, (loss, error) = max(losses), losses[max(losses)]
     quiet = _quiet_channels(subject.model)
     said = f"without its smallest {spared:.0%} of weights the network is as good" if spared else "no half is spare"
     said += f"; without {tried:.0%} the error rises by {loss:.3f} ± {error:.3f}" if tried != spared else ""
+    said += f"; without a quarter of each layer's outputs it rises by {channels[0]:.3f} ± {channels[1]:.3f}"
+    rank = stable_rank(subject.model)
+    said += "" if rank is None else f"; the weights use {rank:.0%} of their rank"
     said += f"; {quiet:.0%} of the normalized channels are next to off" if quiet else ""
     figure: dict[str, Any] = {
         "kind": "bars",
@@ -74,10 +83,12 @@ def _judged(subject: Subject, losses: dict[float, tuple[float, float]]) -> Findi
         "unit": "rise of the error",
     }
     figure["values"] = [value for value, _ in losses.values()]
-    halvings = -math.log2(1 - spared) if spared else 0.0
+    by_channels = -math.log2(1 - CHANNELS) if whole else 0.0
+    halvings = max(-math.log2(1 - spared), by_channels)
     lost = (HALVING * halvings, f"of the score, which --max-drop would pay for {halvings:.1f} halvings of the size")
-    tell = RULE.judge(spared >= limit)
-    return tell(spared, limit, said + ".", lost=lost, figure=figure, quiet_channels=quiet)
+    tell = RULE.judge(spared >= limit or whole or quiet > subject.thresholds.quiet_channels)
+    more = {"quiet_channels": quiet, "without_channels": channels[0], "stable_rank": rank}
+    return tell(spared, limit, said + ".", lost=lost, figure=figure, **more)
 
 
 def without_smallest(model: nn.Module, share: float) -> nn.Module:
@@ -94,6 +105,34 @@ def without_smallest(model: nn.Module, share: float) -> nn.Module:
             for parameter in weights:
                 parameter.mul_((parameter.abs() > limit).to(parameter.dtype))
     return model
+
+
+def without_channels(model: nn.Module, share: float) -> nn.Module:
+    """A copy in which the `share` of the outputs with the smallest weights is zero in each layer but the last."""
+    model = copy.deepcopy(model)
+    layers = [m for m in model.modules() if isinstance(m, LAYERS)][:-1]
+    with torch.no_grad():
+        for layer in layers:
+            out = 1 if isinstance(layer, TRANSPOSED) else 0
+            sizes = layer.weight.abs().sum([d for d in range(layer.weight.ndim) if d != out])
+            if out and layer.groups > 1:
+                continue
+            least = sizes.argsort(stable=True)[: int(share * len(sizes))]
+            layer.weight.index_fill_(out, least, 0.0)
+            if layer.bias is not None:
+                layer.bias[least] = 0.0
+    return model
+
+
+def stable_rank(model: nn.Module | None) -> float | None:
+    """Mean over the weight matrices of the squared Frobenius norm against the squared spectral norm, of full rank."""
+    layers = [m for m in (model.modules() if model else ()) if isinstance(m, LAYERS)]
+    matrices = [layer.weight.detach().flatten(1).float() for layer in layers]
+    matrices = [w for w in matrices if min(w.shape) > 1 and w.numel() <= MOST_RANKED and bool(w.any())]
+    if not matrices:
+        return None
+    shares = [float((w.norm() / torch.linalg.matrix_norm(w, 2)) ** 2) / min(w.shape) for w in matrices]
+    return float(np.mean(shares))
 
 
 def _errors(subject: Subject, model: nn.Module, split: Any) -> np.ndarray:

@@ -30,15 +30,11 @@ def price(subject: Subject) -> float:
     """The steps that are timed, against those of a training."""
     if subject.plan is None:
         return 0.0
-    return (
-        2
-        * (STEPS + WARM)
-        / (steps_per_epoch(len(subject.data.train_rows), subject.plan.batch_size) * subject.plan.epochs)
-    )
+    return 2 * (STEPS + WARM) / _steps(subject)
 
 
 def check(subject: Subject) -> Finding:
-    """Share of a step that goes into making its batch."""
+    """Share of a step that goes into making its batch, where that costs a training more than a few seconds."""
     if subject.plan is None:
         return RULE.cannot_tell("there is no plan to time.")
     with seeded():
@@ -46,8 +42,16 @@ def check(subject: Subject) -> Finding:
     share, limit = feed / max(feed + step, 1e-12), subject.thresholds.feed_share
     said = f"of {1000 * (feed + step):.2g} ms a step {1000 * feed:.2g} ms ({share:.0%}) make the batch"
     figure = {"kind": "bars", "labels": ["batch", "network"], "values": [1000 * feed, 1000 * step], "unit": "ms a step"}
-    tell = RULE.judge(share > limit)
+    limits, steps = subject.thresholds, _steps(subject)
+    waited, faster = feed * steps, 1 / max(1 - share, 1e-12)
+    said += f", {waited:.2g} s of a training"
+    tell = RULE.judge(share > limit and faster >= limits.replay_gain and waited >= limits.feed_seconds)
     return tell(share, limit, said + ".", lost=(share, "of the time, not of the score"), figure=figure)
+
+
+def _steps(subject: Subject) -> int:
+    assert subject.plan is not None
+    return steps_per_epoch(len(subject.data.train_rows), subject.plan.batch_size) * subject.plan.epochs
 
 
 def _timed(plan: Plan, device: str) -> tuple[float, float]:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from burnish.data.data import Data
-from burnish.diagnosis.features import simple_features
+from burnish.diagnosis.features import last_hidden, simple_features
 from burnish.diagnosis.rule import Rule
 from burnish.diagnosis.subject import Subject
 from burnish.records import Finding
@@ -14,7 +14,7 @@ from burnish.records import Finding
 __all__ = ["check", "domain_auc"]
 
 Array = np.ndarray
-ROWS, LEAST_ROWS, FOLDS = 1500, 60, 5
+ROWS, LEAST_ROWS, FOLDS, PARTS = 1500, 60, 5, 64
 RULE = Rule(
     id="R23",
     title="shift between the splits",
@@ -32,7 +32,8 @@ RULE = Rule(
 def check(subject: Subject) -> Finding:
     """How well a linear model tells training from validation rows, and validation from the sealed inputs; label drift.
 
-    Of the test set only inputs are looked at, never targets.
+    Of the test set only inputs are looked at, never targets: whether its score differs is asked of no one here. What
+    the network makes of the inputs before its last layer is compared where both sides are new to it.
     """
     data, limits = subject.data, subject.thresholds
     compared = {"training and validation": (data.train.inputs_of(ROWS), data.validation.inputs_of(ROWS))}
@@ -43,6 +44,7 @@ def check(subject: Subject) -> Finding:
     if not compared:
         return RULE.cannot_tell(f"fewer than {LEAST_ROWS} rows on a side.")
     found = {name: domain_auc(data, *pair) for name, pair in compared.items()}
+    found |= _by_hidden(subject, sealed)
     worst = max(found, key=lambda name: found[name][1])
     auc, low = found[worst]
     drift, drift_noise = _label_drift(subject)
@@ -65,21 +67,52 @@ def check(subject: Subject) -> Finding:
     return tell(low, limits.domain_auc, said + ".", lost=lost, figure=figure, **detail)
 
 
+def _by_hidden(subject: Subject, sealed: Array | None) -> dict[str, tuple[float, float]]:
+    """Validation against test by the features before the last layer; training rows are left out, known by heart."""
+    model, data = subject.model, subject.data
+    if model is None or sealed is None or min(len(sealed), len(data.validation)) < LEAST_ROWS:
+        return {}
+    parts = [last_hidden(model, data, rows) for rows in (data.validation.inputs_of(ROWS), sealed)]
+    if any(part is None for part in parts):
+        return {}
+    first, second = _equally_many(*parts)
+    return {"their hidden features": _told_apart(_few(np.concatenate([first, second])), len(first))}
+
+
 def domain_auc(data: Data, first: Array, second: Array) -> tuple[float, float]:
     """AUC of a cross-validated linear model that tells the two apart, and its one-sided 95 % lower bound.
 
     The bound is that of Hanley and McNeil (1982). Texts that occur on both sides say nothing and stay.
     """
+    first, second = _equally_many(first, second)
+    return _told_apart(simple_features(data, np.concatenate([first, second])), len(first))
+
+
+def _equally_many(first: Array, second: Array) -> tuple[Array, Array]:
+    n = min(len(first), len(second))
+    rng = np.random.default_rng(0)
+    first, second = (part[np.sort(rng.choice(len(part), n, replace=False))] for part in (first, second))
+    return first, second
+
+
+def _few(features: Array) -> Array:
+    """Standardized, and at most 64 of them."""
+    from sklearn.decomposition import PCA
+    from sklearn.preprocessing import StandardScaler
+
+    if features.shape[1] > PARTS:
+        features = PCA(PARTS, svd_solver="randomized", random_state=0).fit_transform(features)
+    return StandardScaler().fit_transform(features)
+
+
+def _told_apart(features: Array, n: int) -> tuple[float, float]:
+    """AUC for the first `n` rows against as many others, and its lower bound."""
     import warnings
 
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import roc_auc_score
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
-    n = min(len(first), len(second))
-    rng = np.random.default_rng(0)
-    first, second = (part[np.sort(rng.choice(len(part), n, replace=False))] for part in (first, second))
-    features = simple_features(data, np.concatenate([first, second]))
     features = np.concatenate([features, np.abs(features)], axis=1)  # a change of spread is a shift too
     side = np.repeat([0, 1], n)
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)

@@ -57,10 +57,12 @@ class Thresholds:
     # R9 imbalance (cleanlab: rarest class under 0.1 / K; deepchecks: class ratio 0.1, spread of scores 0.3)
     rare_share: float = 0.1
     class_ratio: float = 0.1
+    class_ratio_seen: float = 0.25  # where the rarest class also has the lowest recall
     recall_spread: float = 0.3
 
     # R10 metric mismatch
     metrics_apart: float = 0.05
+    rank_agreement: float = 0.7  # Kendall's tau of runs and epochs under the two metrics
 
     # R11 label errors (Northcutt 2021: benchmarks have 3.3 % on average)
     label_errors: float = 0.02
@@ -69,14 +71,17 @@ class Thresholds:
     spike: float = 2.0  # training loss of an epoch against the lowest before it
     blown: float = 10.0  # training loss of the last epoch against the loss of knowing nothing
     rate_apart: float = 10.0  # best rate of a short test against the one in use
+    update_high: float = 0.025  # of the weights, in one step; CS231n: 0.001, but Adam does well at ten times that
+    update_low: float = 1e-4  # CS231n: lower than 0.001 is slow
     rate_gain: float = 0.2  # share of the loss that the better rate takes off in that test
 
     # R14 gradients
     gradient_ratio: float = 1e-3
+    activation_drift: float = 10.0  # deviation of a layer's outputs after a few steps against before
 
     # R15 dead units (CS231n: as much as 40 %)
-    dead_warn: float = 0.3  # healthy networks trained with Adam have 10 to 25 % (benchmarks/diagnosis)
-    dead_severe: float = 0.4
+    dead_warn: float = 0.4  # healthy networks trained with Adam have 10 to 32 % (benchmarks/diagnosis)
+    dead_severe: float = 0.6
 
     # R16 batch statistics (Wu and He 2018: batches of 8 and fewer)
     small_batch: float = 8
@@ -97,10 +102,13 @@ class Thresholds:
 
     # R20 over-parameterised, R21 int8
     pruned_share: float = 0.5
+    quiet_channels: float = 0.2  # share of the batch-normalized channels that are next to off
     int8_loss: float = 0.005
 
     # R22 input pipeline (tuning playbook, NVIDIA DALI)
     feed_share: float = 0.1
+    replay_gain: float = 1.2  # steps a second with batches that are there already, against as it is
+    feed_seconds: float = 5.0  # of a whole training; below that nobody waits
 
     # R23 shift (Rabanser 2019; deepchecks: label drift 0.15)
     domain_auc: float = 0.55

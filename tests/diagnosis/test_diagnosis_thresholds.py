@@ -95,7 +95,7 @@ def test_dear_rules_keep_to_the_budget(make_data: Make, make_run: Make) -> None:
     subject = Subject(data, plan=plan, runs=(run,))
     rules = {name: RULES[name] for name in ("R8", "R9")}
     assert prices(subject)["R8"] == 8
-    for limits in ({"runs": 3.0}, {"seconds": 100.0}, {"runs": 3.0, "at_least": 500.0}):
+    for limits in ({"runs": 0.5}, {"seconds": 50.0}, {"runs": 0.5, "at_least": 50.0}):
         found = {f.rule: f for f in diagnose(subject, rules=rules, **limits)}
         assert found["R8"].detail == {"skipped": True, "price_runs": 8.0}
         assert "8 trainings" in found["R8"].evidence
