@@ -22,7 +22,7 @@ CANDIDATES, SIMILAR = 6, 0.85  # rows with the likeliest fingerprint, and the co
 SAME, USUAL = 0.8, 0.6  # least correlation of the details, and most of the least likely candidate's
 BLOCK = 512
 SHINGLE, LEAST_WORDS, CONTAINED = 3, 6, 0.8
-SURE_WORDS = 8  # known ones, that make two texts the same although some of their words are not known
+SURE_WORDS, LEAST_KNOWN = 8, 0.9  # known ones, and their share, that make texts the same although a word is not known
 COMMON = 200  # a shingle in more rows than that says nothing
 DECIMALS = 2
 PAIRS = 2000  # at random, for the median distance
@@ -151,7 +151,7 @@ def _usual_distance(one: Array, two: Array) -> float:
 def _blind(tokens: Array) -> Array:
     """Texts with unknown words and too few known ones beside them: different texts may look like that."""
     words, known = (tokens > 0).sum(1), (tokens > 1).sum(1)
-    return (known < words) & ((known < SURE_WORDS) | (2 * known < words)) | (words == 0)
+    return (known < words) & ((known < SURE_WORDS) | (known < LEAST_KNOWN * words)) | (words == 0)
 
 
 def _by_shingles(first: Array, second: Array) -> tuple[Array, Array]:
@@ -162,7 +162,7 @@ def _by_shingles(first: Array, second: Array) -> tuple[Array, Array]:
     frequent = np.asarray(tall.sum(0)).ravel() > COMMON
     if frequent.any():
         tall = tall.multiply(~frequent[None, :]).tocsr()
-    total = np.asarray(wide.sum(1)).ravel()
+    total = np.maximum((first > 0).sum(1) - SHINGLE + 1, 0)  # those with a word that is not known agree with none
     enough = (total >= LEAST_WORDS - SHINGLE + 1) & ~_blind(first)
     match, missing = np.full(len(first), -1), np.full(len(first), np.inf)
     for start in range(0, len(first), BLOCK):

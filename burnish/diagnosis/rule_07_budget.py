@@ -24,7 +24,8 @@ SHORTER = ("fewer epochs", "EarlyStopping", "Augment", "EMA")
 def check(subject: Subject) -> Finding:
     """Where the best epoch of the mean curve lies, as a share of the budget.
 
-    Late alone is not enough: on a plateau any epoch can be the best. What the last quarter adds has to matter.
+    Late alone is not enough: on a plateau any epoch can be the best. What the last quarter adds has to matter, and to
+    be more than the validation rows may be wrong by.
     """
     metric, worthwhile = subject.metric, subject.worthwhile
     curve = _mean_curve(subject)
@@ -38,7 +39,8 @@ def check(subject: Subject) -> Finding:
     figure: dict[str, Any] = {"kind": "lines", "x": list(range(1, len(curve) + 1)), "series": {metric.name: scores}}
     figure["x_name"] = "epoch"
     detail: dict[str, Any] = {"best_epoch": best, "epochs": len(curve), "added_by_last_quarter": added}
-    if best > late and added > worthwhile:
+    noise = limits.standard_errors * (subject.standard_error or 0.0)
+    if best > late and added > max(worthwhile, noise):
         evidence = f"{said}, and the last quarter still adds {added:.2g}: the training is too short."
         found = (subject.share(added), "of the error, which as long a training again may take off")
         return RULE.fires(place, limits.late, evidence, lost=found, remedies=LONGER, figure=figure, **detail)

@@ -76,7 +76,7 @@ def first_look(subject: Subject) -> Finding:
         f"a first look, at half of the rows: error {here + drop:.3g} there, {here:.3g} with all {rows}; twice "
         f"as many may take off {relative:.0%}"
     )
-    figure = {"kind": "lines", "x": [rows // 2, rows], "series": {"measured": [here + drop, here]}}
+    figure: dict[str, Any] = {"kind": "lines", "x": [rows // 2, rows], "series": {"measured": [here + drop, here]}}
     figure |= {"x_name": "training rows", "y_name": "error", "log_x": True}
     if relative > limit and drop > noise:
         lost = (NEXT_DROP * drop, "of the error that twice the rows may take off")
@@ -108,7 +108,8 @@ def _judged(subject: Subject, curve: LearningCurve) -> Finding:
     }
     detail: dict[str, Any] = {"sizes": list(curve.sizes), "errors": [list(row) for row in curve.errors]}
     detail |= {"gain": gain.value, "gain_low": low, "monotone": curve.monotone, "curve": to_json(curve)}
-    tell = RULE.judge(curve.relative_gain > limit and low > 0 and curve.monotone)
+    enough = gain.value > (subject.worthwhile or 0.0)
+    tell = RULE.judge(curve.relative_gain > limit and enough and low > 0 and curve.monotone)
     lost = (subject.share(gain.value), "of the error that twice the rows should take off")
     return tell(curve.relative_gain, limit, said + ".", lost=lost, figure=figure, **detail)
 

@@ -18,6 +18,7 @@ from burnish.records import Finding
 
 __all__ = ["check", "price", "stable_rank", "without_channels", "without_smallest"]
 
+Loss = tuple[float, float]  # a rise of the error, and its standard error
 ROWS, LEAST_ROWS = 2000, 100
 SHARES = (0.5, 0.75, 0.9, 0.95, 0.98)
 MOST_LOSS = 0.02  # of the error scale: what two standard errors may hide at most
@@ -56,24 +57,28 @@ def check(subject: Subject) -> Finding:
     if subject.left > 0.9:
         return RULE.cannot_tell("the network has learned next to nothing, so nothing can be lost.")
     before = _errors(subject, model, split)
-    losses: dict[float, tuple[float, float]] = {}
+    losses: dict[float, Loss] = {}
     for share in SHARES:
         losses[share] = _loss(_errors(subject, without_smallest(model, share), split) - before)
         if not _free(losses[share], subject):
             break
-    channels = _loss(_errors(subject, without_channels(model, CHANNELS), split) - before)
+    narrow = without_channels(model, CHANNELS)
+    channels = None if narrow is None else _loss(_errors(subject, narrow, split) - before)
     return _judged(subject, losses, channels)
 
 
-def _judged(subject: Subject, losses: dict[float, tuple[float, float]], channels: tuple[float, float]) -> Finding:
+def _judged(
+    subject: Subject, losses: dict[float, tuple[float, float]], channels: tuple[float, float] | None
+) -> Finding:
     limit = subject.thresholds.pruned_share
     spared = max((share for share, loss in losses.items() if _free(loss, subject)), default=0.0)
-    whole = _free(channels, subject)
+    whole = channels is not None and _free(channels, subject)
     tried, (loss, error) = max(losses), losses[max(losses)]
     quiet = _quiet_channels(subject.model)
     said = f"without its smallest {spared:.0%} of weights the network is as good" if spared else "no half is spare"
     said += f"; without {tried:.0%} the error rises by {loss:.3f} ± {error:.3f}" if tried != spared else ""
-    said += f"; without a quarter of each layer's outputs it rises by {channels[0]:.3f} ± {channels[1]:.3f}"
+    if channels is not None:
+        said += f"; without a quarter of each layer's outputs it rises by {channels[0]:.3f} ± {channels[1]:.3f}"
     rank = stable_rank(subject.model)
     said += "" if rank is None else f"; the weights use {rank:.0%} of their rank"
     said += f"; {quiet:.0%} of the normalized channels are next to off" if quiet else ""
@@ -87,7 +92,7 @@ def _judged(subject: Subject, losses: dict[float, tuple[float, float]], channels
     halvings = max(-math.log2(1 - spared), by_channels)
     lost = (HALVING * halvings, f"of the score, which --max-drop would pay for {halvings:.1f} halvings of the size")
     tell = RULE.judge(spared >= limit or whole or quiet > subject.thresholds.quiet_channels)
-    more = {"quiet_channels": quiet, "without_channels": channels[0], "stable_rank": rank}
+    more = {"quiet_channels": quiet, "without_channels": None if channels is None else channels[0], "stable_rank": rank}
     return tell(spared, limit, said + ".", lost=lost, figure=figure, **more)
 
 
@@ -107,21 +112,25 @@ def without_smallest(model: nn.Module, share: float) -> nn.Module:
     return model
 
 
-def without_channels(model: nn.Module, share: float) -> nn.Module:
-    """A copy in which the `share` of the outputs with the smallest weights is zero in each layer but the last."""
-    model = copy.deepcopy(model)
+def without_channels(model: nn.Module, share: float) -> nn.Module | None:
+    """A copy in which the `share` of the outputs with the smallest weights is zero in each layer but the last.
+
+    None where that is not a single output.
+    """
+    model, gone = copy.deepcopy(model), 0
     layers = [m for m in model.modules() if isinstance(m, LAYERS)][:-1]
     with torch.no_grad():
         for layer in layers:
             out = 1 if isinstance(layer, TRANSPOSED) else 0
             sizes = layer.weight.abs().sum([d for d in range(layer.weight.ndim) if d != out])
-            if out and layer.groups > 1:
+            if out and int(layer.groups) > 1:  # type: ignore[arg-type]
                 continue
             least = sizes.argsort(stable=True)[: int(share * len(sizes))]
             layer.weight.index_fill_(out, least, 0.0)
             if layer.bias is not None:
                 layer.bias[least] = 0.0
-    return model
+            gone += len(least)
+    return model if gone else None
 
 
 def stable_rank(model: nn.Module | None) -> float | None:

@@ -72,10 +72,10 @@ def _by_hidden(subject: Subject, sealed: Array | None) -> dict[str, tuple[float,
     model, data = subject.model, subject.data
     if model is None or sealed is None or min(len(sealed), len(data.validation)) < LEAST_ROWS:
         return {}
-    parts = [last_hidden(model, data, rows) for rows in (data.validation.inputs_of(ROWS), sealed)]
-    if any(part is None for part in parts):
+    seen, new = (last_hidden(model, data, rows) for rows in (data.validation.inputs_of(ROWS), sealed))
+    if seen is None or new is None:
         return {}
-    first, second = _equally_many(*parts)
+    first, second = _equally_many(seen, new)
     return {"their hidden features": _told_apart(_few(np.concatenate([first, second])), len(first))}
 
 

@@ -77,7 +77,7 @@ class Thresholds:
 
     # R14 gradients
     gradient_ratio: float = 1e-3
-    activation_drift: float = 10.0  # deviation of a layer's outputs after a few steps against before
+    activation_drift: float = 100.0  # a layer's outputs after a few steps against before; healthy layers grow by 15
 
     # R15 dead units (CS231n: as much as 40 %)
     dead_warn: float = 0.4  # healthy networks trained with Adam have 10 to 32 % (benchmarks/diagnosis)
