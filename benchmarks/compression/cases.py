@@ -9,7 +9,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 import burnish as bu
-from burnish.model.zoo import cnn, mlp, resnet, textcnn
+from burnish.model.zoo import cnn, mlp, published, resnet, textcnn
 from burnish.techniques import Augment, BatchNorm, Schedule
 
 HERE = Path(__file__).parent
@@ -38,19 +38,32 @@ class Words(nn.Module):
 
 
 def resnet9(inputs: tuple[int, ...], outputs: int) -> nn.Module:
-    """ResNet-9 of width 16: 12 million multiply-accumulates on 32x32 images."""
+    """ResNet-9 of width 16: 24 million multiply-accumulates on 32x32 images."""
     return resnet(inputs, outputs, width=16)
 
 
+def densenet22(inputs: tuple[int, ...], outputs: int) -> nn.Module:
+    """DenseNet-BC of 22 layers with growth 8: 14 million multiply-accumulates on 32x32 images."""
+    return published("densenet22_k8", inputs, outputs)
+
+
 def _cifar(cache: Path) -> bu.Plan:
+    plan = bu.Plan(model=resnet9, data=_cifar_rows(cache), epochs=12, batch_size=64)
+    return plan.then(Augment(strength="standard"), Schedule(shape="cosine", warmup=0.1))
+
+
+def _cifar_dense(cache: Path) -> bu.Plan:
+    plan = bu.Plan(model=densenet22, data=_cifar_rows(cache), epochs=10, batch_size=64)
+    return plan.then(Augment(strength="standard"), Schedule(shape="cosine", warmup=0.1))
+
+
+def _cifar_rows(cache: Path) -> bu.Data:
     folder = cache / "cifar10"
     if not folder.exists():
         with tarfile.open(DATA / "cifar10.tar.gz") as archive:
             archive.extractall(cache / "cifar10.partial", filter="data")
         (cache / "cifar10.partial").rename(folder)
-    data = bu.load(str(folder), seed=0, max_rows=10_000)
-    plan = bu.Plan(model=resnet9, data=data, epochs=12, batch_size=64)
-    return plan.then(Augment(strength="standard"), Schedule(shape="cosine", warmup=0.1))
+    return bu.load(str(folder), seed=0, max_rows=10_000)
 
 
 def _digits(cache: Path) -> bu.Plan:
@@ -79,5 +92,6 @@ CASES = {
         Case(name="TREC TextCNN", plan=_trec),
         Case(name="TREC LSTM", plan=_trec_lstm),
         Case(name="CIFAR-10 ResNet-9", plan=_cifar),
+        Case(name="CIFAR-10 DenseNet-22", plan=_cifar_dense),
     )
 }

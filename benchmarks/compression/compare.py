@@ -3,8 +3,9 @@
     python benchmarks/compression/compare.py --out runs/compression [--only "digits CNN"] [--seeds 3]
 
 For each network and seed: PyTorch eager, ONNX Runtime float, ONNX Runtime's own quantization, NNCF's quantization,
-torch-pruning by its tutorial at 50 % with as much fine-tuning as Burnish's, and what `bu.compress(max_drop=0.01)`
-chooses on validation. All latencies of a network are measured in one process, call by call in turns, with one thread.
+torch-pruning by its tutorial at 50 % with as many epochs of fine-tuning as Burnish's, and the fastest network that
+`bu.compress(max_drop=0.01)` finds on validation (pruned with the original as teacher, or narrow from scratch; float or
+int8). All latencies of a network are measured in one process, call by call in turns, with one thread.
 Data are found through BURNISH_DATA (default ../shared/data). Needs the extra package `nncf`. Writes results.json beside
 this file.
 """
@@ -54,11 +55,12 @@ def compared(case: Case, seed: int, root: Path) -> dict[str, Any]:
             files[name] = target
     with named_failure("torch-pruning 50%", failures):
         target = folder / "torch-pruning.onnx"
-        torch_pruning(plan, model, target, epochs=max(2, plan.epochs // 2))
+        torch_pruning(plan, model, target, epochs=plan.epochs)
         files["torch-pruning 50%"] = target
     small = bu.compress(runs, max_drop=0.01, out=folder / "burnish")
     files["Burnish"] = Path(small["path"])
     rows = _measured(plan, model, files)
+    frontier = [point for point in small["frontier"] if point["on_frontier"] and point["accepted"]]
     return to_json(
         {
             "case": case.name,
@@ -66,6 +68,8 @@ def compared(case: Case, seed: int, root: Path) -> dict[str, Any]:
             "rows": rows,
             "failures": failures,
             "chosen": small["chosen"],
+            "frontier": frontier,
+            "trials": small["trials"],
             "minutes": (time.monotonic() - start) / 60,
         }
     )

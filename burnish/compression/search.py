@@ -18,6 +18,7 @@ from burnish.errors import UsageError
 from burnish.records import CompressionStep
 
 __all__ = [
+    "DEPTHS",
     "FORMS",
     "GRID",
     "SIZES",
@@ -25,7 +26,9 @@ __all__ = [
     "Trial",
     "Ways",
     "affordable",
+    "deepest",
     "distinct",
+    "last_chances",
     "lightest",
     "nearest_miss",
     "retrainable",
@@ -37,6 +40,7 @@ T = TypeVar("T")
 SCHEDULES = ("one-shot", "iterative", "gradual")
 FORMS = ("float", "int8")
 GRID = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # shares of channels removed
+DEPTHS = (0.25, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # tried for the deepest cut that costs little
 SIZES = ("latency_ms", "bytes", "parameters", "operations")  # what an untrained copy already tells
 
 
@@ -171,6 +175,34 @@ def lightest(fits: Callable[[int], bool], count: int) -> int | None:
         middle = (low + high) // 2
         low, high = (low, middle) if fits(middle) else (middle, high)
     return high
+
+
+def deepest(accepted: Callable[[int], bool], count: int) -> int | None:
+    """The last of `count` cuts, ordered from least to most, that is accepted; None when not even the first is.
+
+    Asks about at most `log2(count) + 1` of them; what is accepted is taken to be accepted before it too.
+
+    Example:
+        >>> deepest(lambda cut: cut <= 4, 7)
+        4
+    """
+    low, high = -1, count
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if accepted(middle) else (low, middle)
+    return low if low >= 0 else None
+
+
+def last_chances(ratio: float, ways: Ways) -> list[Trial]:
+    """Other ways to a cut that was refused.
+
+    Example:
+        >>> [trial.name for trial in last_chances(0.6, Ways())]
+        ['pruned 60% global', 'pruned 60% taylor']
+    """
+    others = [Trial(ratio=ratio, scope="global"), Trial(ratio=ratio, criterion="taylor")]
+    usual = ways.applied(Trial(ratio=ratio))
+    return list(dict.fromkeys(trial for trial in map(ways.applied, others) if trial != usual))
 
 
 def distinct(shapes: Sequence[Shape]) -> list[Shape]:

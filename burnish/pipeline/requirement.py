@@ -3,7 +3,7 @@
 from typing import Any
 
 from burnish.compression.frontier import choose, parse_requirements
-from burnish.compression.search import Trial, Ways
+from burnish.compression.search import Ways
 from burnish.data.data import Split
 from burnish.errors import RequirementNotMet, UsageError
 from burnish.evaluation.paired import paired_examples
@@ -21,7 +21,6 @@ from burnish.records import CompressionStep, from_json, to_json
 
 __all__ = ["compress_to"]
 
-LADDER = (*(Trial(ratio=ratio) for ratio in (0.25, 0.5, 0.7, 0.85)), Trial(kind="scratch", ratio=0.5))
 Json = dict[str, Any]
 
 
@@ -35,7 +34,7 @@ def compress_to(
 
     Args:
         work: A finished job.
-        require: Limits; without any the fastest accepted network is chosen.
+        require: Limits; without any the fastest network within `max_drop` is searched for.
         max_drop: Largest loss a step may cost.
         seconds: Train no more than fits in about this long.
         ways: How networks are pruned.
@@ -47,7 +46,7 @@ def compress_to(
     requirements = parse_requirements(require)
     if work.ledger.stage("export") is None:
         raise UsageError(f"{work.root} is not finished; run `burnish run --out {work.root}` to the end first")
-    found = search(work, require, max_drop, stage="search", ladder=LADDER, seconds=seconds, ways=ways)
+    found = search(work, require, max_drop, stage="search", seconds=seconds, ways=ways)
     report = compression_report(found, max_drop)
     steps = [from_json(CompressionStep, s) for s in found["steps"]]
     try:

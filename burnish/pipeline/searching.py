@@ -1,50 +1,36 @@
 """The search for a smaller network: shapes by bisection first, then training what fits, then judging the files."""
 
-import hashlib
 import math
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from burnish.compression.distill import SMOOTHED
 from burnish.compression.frontier import Requirement, parse_requirements
-from burnish.compression.prune import prune
-from burnish.compression.quantize import quantize
+from burnish.compression.ladder import allowed_drop
 from burnish.compression.search import (
-    FORMS,
-    GRID,
+    DEPTHS,
     SIZES,
-    Shape,
     Trial,
     Ways,
     affordable,
-    distinct,
-    lightest,
-    nearest_miss,
+    deepest,
+    last_chances,
     retrainable,
     survivors,
     trials,
 )
-from burnish.errors import BurnishError, NotApplicable
-from burnish.evaluation.cost import cost
-from burnish.exporting.latency import latency
-from burnish.exporting.onnx import export_onnx
-from burnish.model.build import probe_inputs
-from burnish.pipeline.deployed import calibration_inputs, example_batch, judged_files, winner_plan
-from burnish.pipeline.pruning import evidence, trained_network
+from burnish.evaluation.paired import one_sided_lower
+from burnish.pipeline.deployed import judged_files
 from burnish.pipeline.running import spec
+from burnish.pipeline.shapes import fitting_shapes
 from burnish.pipeline.work import Work
 from burnish.records import CompressionStep, Run, from_json, to_json
 
 __all__ = ["LADDER", "search"]
 
 Json = dict[str, Any]
-LADDER = (Trial(ratio=0.25), Trial(ratio=0.5))  # without a wish: two cuts, each as float and as int8
-SCOPES = ("uniform", "global")
+LADDER = (Trial(ratio=0.25), Trial(ratio=0.5))  # of the main job without a wish: two cuts, each as float and as int8
 SHORT = 4  # the first rung trains a quarter as long
 TEACHING = 1.4  # a training step with a teacher costs so many times one without
-PROBE_SECONDS = 1.0
 RETRAININGS = 2  # at most so many int8 forms are trained with their roundings
 
 
@@ -62,32 +48,37 @@ def search(
 
     Args:
         work: A job whose winner is trained.
-        require: Limits, such as `latency_ms<=2, bytes<=500_000`; without one the fixed `ladder` is carried out.
+        require: Limits, such as `latency_ms<=2, bytes<=500_000`.
         max_drop: Largest loss a step may cost.
         stage: Stage the runs belong to.
-        ladder: What to train where nothing is asked of the size; `LADDER` by default.
+        ladder: What to train where nothing is asked of the size; without it the deepest cut that costs no more than
+            `max_drop` is searched for.
         seconds: Train no more than fits in about this long.
         ways: How networks are pruned.
 
     Returns:
         `steps` and `frontier` of all files, what was tried (`shapes`, `trials`), and a `note` where sizes cannot be
-        met.
+        met or the time did not suffice.
     """
     sizes = [r for r in parse_requirements(require) if r.quantity in SIZES]
     ways = ways or Ways()
-    shapes, note = _shapes(work, sizes, ways) if sizes else ([], "")
-    planned = trials(shapes, ways.criteria) if sizes else list(LADDER if ladder is None else ladder)
-    planned = [ways.applied(trial) for trial in planned]
-    kept = affordable(planned, lambda some: _price(work, some), seconds)
-    if len(kept) < len(planned):
-        note = f"{note}{'; ' if note else ''}{len(planned) - len(kept)} trials were left out to keep the time"
-        work.note(note)
-    if kept and winner_plan(work).loss.smoothing > 0:
-        note = f"{note}{'; ' if note else ''}{SMOOTHED}"
-        work.note(SMOOTHED)
-    runs, tried = _trained(work, kept, stage)
-    known = [run for run in work.runs("compress") if run.id not in {r.id for r in runs}] if sizes else []
-    runs = [*known, *runs]
+    shapes, note = fitting_shapes(work, sizes, ways) if sizes else ([], "")
+    if sizes or ladder is not None:
+        planned = trials(shapes, ways.criteria) if sizes else list(ladder or ())
+        planned = [ways.applied(trial) for trial in planned]
+        kept = affordable(planned, lambda some: _price(work, some), seconds)
+        cut_short = (
+            f"{len(planned) - len(kept)} trials were left out to keep the time" if len(kept) < len(planned) else ""
+        )
+        runs, tried = _trained(work, kept, stage)
+    else:
+        runs, tried, cut_short = _deepest(work, max_drop, stage, ways, seconds)
+    if cut_short:
+        note = f"{note}{'; ' if note else ''}{cut_short}"
+        work.note(cut_short)
+    if stage != "compress":
+        names = {run.detail["name"] for run in runs}
+        runs = [*(run for run in work.runs("compress") if run.detail["name"] not in names), *runs]
     judged = _judged(work, runs, max_drop)
     retrained = _retrained(work, judged, parse_requirements(require), stage)
     if retrained:
@@ -100,93 +91,6 @@ def search(
 def _judged(work: Work, runs: Sequence[Run], max_drop: float) -> Json:
     skipped = [{"step": r.detail["name"], "reason": r.error or r.status} for r in runs if r.status != "done"]
     return judged_files(work, [r for r in runs if r.status == "done"], max_drop, skipped)
-
-
-# -- shapes ---------------------------------------------------------------------------------------
-
-
-def _shapes(work: Work, sizes: Sequence[Requirement], ways: Ways) -> tuple[list[Shape], str]:
-    """For each form and scope the lightest cut that fits. Stored: measured times differ from sitting to sitting."""
-    digest = hashlib.sha256(
-        f"{work.stage('finish')['winner']} {sorted(map(str, sizes))}{ways.ratios or ''}".encode()
-    ).hexdigest()[:8]
-    found = work.ledger.once(f"shapes-{digest}", lambda: _probed(work, sizes, ways.scopes))
-    return [from_json(Shape, shape) for shape in found["shapes"]], found["note"]
-
-
-def _probed(work: Work, sizes: Sequence[Requirement], scopes: Sequence[str]) -> Json:
-    probe, fitting = _Probe(work), []
-    for scope in scopes:
-        for form in FORMS:
-            index = lightest(lambda i, s=scope, f=form: probe.fits(s, GRID[i], f, sizes), len(GRID))  # type: ignore[misc]
-            if index is not None and (index > 0 or scope == scopes[0]):
-                fitting.append(probe.shape(scope, GRID[index], form))
-    shapes, note = distinct([shape for shape in fitting if shape is not None]), ""
-    if not shapes:
-        miss = nearest_miss(probe.all, sizes)
-        missed = ", ".join(
-            f"{r} (it has {getattr(miss, r.quantity):.4g})" for r in sizes if r.excess_of(getattr(miss, r.quantity))
-        )
-        note = f"no cut of this network is small enough: the nearest, {miss.ratio:.0%} as {miss.form}, misses {missed}"
-    work.note(note or f"{len(probe.all)} shapes measured untrained, {len(shapes)} fit")
-    return to_json({"shapes": shapes, "measured": probe.all, "note": note})
-
-
-class _Probe:
-    """Sizes of untrained copies, each measured once."""
-
-    def __init__(self, work: Work) -> None:
-        self.work = work
-        self.network = trained_network(winner_plan(work), work.ledger, work.stage("finish")["winner"])
-        self.calibration, self.example = calibration_inputs(work), example_batch(work)
-        self.known: dict[tuple[str, float], dict[str, Shape]] = {}
-
-    @property
-    def all(self) -> list[Shape]:
-        """Every shape measured so far."""
-        return [shape for pair in self.known.values() for shape in pair.values()]
-
-    def fits(self, scope: str, ratio: float, form: str, sizes: Sequence[Requirement]) -> bool:
-        """Whether the network cut so far meets `sizes` as `form`."""
-        shape = self.shape(scope, ratio, form)
-        return shape is not None and shape.fits(sizes)
-
-    def shape(self, scope: str, ratio: float, form: str) -> Shape | None:
-        """The network with the share `ratio` of its channels removed, as `form`; None where that cannot be made."""
-        key = (scope if ratio else SCOPES[0], ratio)
-        if key not in self.known:
-            self.known[key] = self._measured(*key)
-        return self.known[key].get(form)
-
-    def _measured(self, scope: str, ratio: float) -> dict[str, Shape]:
-        probe = probe_inputs(self.work.data)
-        try:
-            options = {"ratios": scope, **evidence(winner_plan(self.work), "l2", scope, self.work.recipe.seed)}
-            network = prune(self.network, probe, ratio, **options).model if ratio else self.network
-        except NotApplicable:  # nothing to cut at this ratio
-            return self.known.get((SCOPES[0], 0.0), {}) if ratio else {}
-        with tempfile.TemporaryDirectory() as folder:
-            files = {"float": Path(folder) / "float.onnx"}
-            export_onnx(network, probe, files["float"])
-            try:
-                quantize(files["float"], Path(folder) / "int8.onnx", self.calibration, modality=self.work.data.modality)
-                files["int8"] = Path(folder) / "int8.onnx"
-            except BurnishError:
-                pass  # the ladder says why where it matters
-            times = latency(files, self.example, batches=(1,), seconds=PROBE_SECONDS)
-            spent = cost(network, probe[:1])
-            return {
-                form: Shape(
-                    form=form,
-                    scope=scope,
-                    ratio=ratio,
-                    bytes=path.stat().st_size,
-                    latency_ms=times[form][1].p50.high or times[form][1].p50.value,
-                    parameters=spent.parameters,
-                    operations=spent.operations,
-                )
-                for form, path in files.items()
-            }
 
 
 # -- training -------------------------------------------------------------------------------------
@@ -205,6 +109,52 @@ def _trained(work: Work, planned: Sequence[Trial], stage: str) -> tuple[list[Run
         kept = [*ahead, *(trial for trial in planned if trial not in racing)]
     runs = work.runner.run([_spec(work, trial, stage) for trial in kept], may_fail=True)
     return runs, tried + [_row(trial.name, run, "") for trial, run in zip(kept, runs, strict=True)]
+
+
+def _deepest(
+    work: Work, max_drop: float, stage: str, ways: Ways, seconds: float | None
+) -> tuple[list[Run], list[Json], str]:
+    """Runs along a bisection for the deepest cut that costs little, pruned and from scratch; and what became of each.
+
+    Every depth is trained at full length: a short training tells which cut is lightest, not which one recovers.
+    """
+    runs: list[Run] = []
+    tried: list[Json] = []
+    spent, cut_short = 0.0, ""
+
+    def any_accepted(planned: Sequence[Trial]) -> bool:
+        nonlocal spent, cut_short
+        spent += _price(work, planned, whole=True)
+        if seconds is not None and spent > seconds and runs:
+            cut_short = f"{' and '.join(trial.name for trial in planned)} were left out to keep the time"
+            return False
+        done = work.runner.run([_spec(work, trial, stage, whole=True) for trial in planned], may_fail=True)
+        fine = [_costs_little(work, run, max_drop) for run in done]
+        words = ["went deeper" if ok else "costs too much" for ok in fine]
+        tried.extend(_row(t.name, r, word) for t, r, word in zip(planned, done, words, strict=True))
+        runs.extend(done)
+        return any(fine)
+
+    def both(ratio: float) -> list[Trial]:
+        return [ways.applied(Trial(ratio=ratio)), Trial(kind="scratch", ratio=ratio)]
+
+    found = deepest(lambda index: any_accepted(both(DEPTHS[index])), len(DEPTHS))
+    refused = DEPTHS[(0 if found is None else found + 1) :]
+    for chance in last_chances(refused[0], ways) if refused else ():
+        if not cut_short:
+            any_accepted([chance])
+    return runs, tried, cut_short
+
+
+def _costs_little(work: Work, run: Run, max_drop: float) -> bool:
+    """Whether the trained network of `run`, before it is a file, is within `max_drop` of the winner on validation."""
+    if run.status != "done":
+        return False
+    task, targets = work.data.task, work.data.validation.targets
+    ids = (work.stage("finish")["winner"], run.id)
+    before, after = (task.decode(work.ledger.arrays(run_id)["outputs"]) for run_id in ids)
+    allowed = allowed_drop(task.primary, task.primary(before, targets), max_drop)
+    return one_sided_lower(task.primary, before, after, targets, level=0.95) > -allowed
 
 
 def _retrained(work: Work, judged: Json, requirements: Sequence[Requirement], stage: str) -> list[Run]:
@@ -230,8 +180,8 @@ def _row(name: str, run: Run, then: str) -> Json:
     return {"name": name, "epochs": run.epochs, "score": run.score, "status": run.status, "then": then}
 
 
-def _spec(work: Work, trial: Trial, stage: str, *, short: bool = False) -> Json:
-    epochs = _epochs(work, trial)
+def _spec(work: Work, trial: Trial, stage: str, *, short: bool = False, whole: bool = False) -> Json:
+    epochs = work.base["epochs"] if whole else _epochs(work, trial)
     return _spec_of(
         work,
         stage,
@@ -258,12 +208,12 @@ def _epochs(work: Work, trial: Trial) -> int:
     return whole if trial.kind == "scratch" else max(2, round(whole / 2))
 
 
-def _price(work: Work, planned: Sequence[Trial]) -> float:
+def _price(work: Work, planned: Sequence[Trial], *, whole: bool = False) -> float:
     """Seconds to train `planned`, by the winner's speed: an upper bound, since they are smaller."""
     run = work.ledger.run(work.stage("finish")["winner"])
     per_epoch = TEACHING * ((run.cost.train_seconds if run.cost else None) or 0.0) / max(run.epochs, 1)
-    racing = [_epochs(work, trial) for trial in planned if trial.kind == "prune"]
-    epochs = float(sum(_epochs(work, trial) for trial in planned))
+    racing = [_epochs(work, trial) for trial in planned if trial.kind == "prune" and not whole]
+    epochs = float(sum(work.base["epochs"] if whole else _epochs(work, trial) for trial in planned))
     if len(racing) > 2:
         given_up = len(racing) - max(2, (len(racing) + 1) // 2)
         epochs += sum(racing) / SHORT - given_up * max(racing)

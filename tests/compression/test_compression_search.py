@@ -11,6 +11,7 @@ from burnish.compression.search import (
     Shape,
     Trial,
     affordable,
+    deepest,
     distinct,
     lightest,
     nearest_miss,
@@ -38,6 +39,18 @@ def test_bisection_finds_what_a_scan_finds_and_asks_rarely(first: int, count: in
     expected = next((cut for cut in range(count) if cut >= first), None)
     assert lightest(fits, count) == expected
     assert len(asked) <= 2 + count.bit_length()
+
+
+@given(last=st.integers(-1, 12), count=st.integers(1, 10))
+def test_the_deepest_accepted_cut_is_what_a_scan_finds(last: int, count: int) -> None:
+    asked = []
+
+    def accepted(cut: int) -> bool:
+        asked.append(cut)
+        return cut <= last
+
+    assert deepest(accepted, count) == (min(last, count - 1) if last >= 0 else None)
+    assert len(asked) == len(set(asked)) <= 1 + count.bit_length()
 
 
 def test_a_shape_fits_when_every_limit_is_kept() -> None:

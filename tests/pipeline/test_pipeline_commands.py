@@ -8,9 +8,8 @@ from torch import nn
 
 import burnish as bu
 from burnish.cli.recipe_file import read_recipe
-from burnish.compression.search import Trial
 from burnish.errors import UsageError
-from burnish.pipeline import commands, requirement
+from burnish.pipeline import commands, searching
 from burnish.pipeline.recipe import Recipe
 from burnish.techniques import BatchNorm, LabelSmoothing
 
@@ -111,7 +110,7 @@ def test_init_names_what_it_finds(tmp_path) -> None:
 
 
 def test_trained_runs_are_compressed_and_exported(base, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(requirement, "LADDER", (Trial(ratio=0.5),))
+    monkeypatch.setattr(searching, "DEPTHS", (0.5,))
     runs = bu.train(base, seeds=[1, 0], out=tmp_path / "runs")
     small = bu.compress(runs, max_drop=0.5)
     assert small["steps"][0]["score"] == pytest.approx(runs[0].score, abs=1e-3)  # judged on the split of that run

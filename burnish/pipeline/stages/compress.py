@@ -4,8 +4,8 @@ from typing import Any
 
 from burnish.compression.frontier import choose, parse_requirements, ships
 from burnish.errors import RequirementNotMet
+from burnish.pipeline import searching
 from burnish.pipeline.deployed import layer_table
-from burnish.pipeline.searching import search
 from burnish.pipeline.work import Work
 from burnish.records import CompressionStep, from_json
 
@@ -14,7 +14,7 @@ __all__ = ["compress", "compression_report"]
 
 def compress(work: Work) -> dict[str, Any]:
     """The search for what was asked for; without a wish the usual ladder, and what is smaller and faster."""
-    found = search(work, work.recipe.require, work.recipe.max_drop, stage="compress")
+    found = searching.search(work, work.recipe.require, work.recipe.max_drop, stage="compress", ladder=searching.LADDER)
     steps = [from_json(CompressionStep, s) for s in found["steps"]]
     chosen, requirement = _required(steps, work.recipe.require)
     work.note(f"ships: {chosen.step}, {chosen.bytes:,} bytes")
