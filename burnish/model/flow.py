@@ -9,6 +9,7 @@ from burnish.model.tracing import Call, Trace
 
 __all__ = [
     "activation_name",
+    "convolves",
     "follows_layer_norm",
     "heads",
     "hidden_activations",
@@ -120,13 +121,18 @@ def hidden_activations(trace: Trace) -> list[Call]:
     return [c for c in trace.calls if role(c) == "activation" and c.index in inside and not is_gate(trace, c)]
 
 
+def convolves(call: Call) -> bool:
+    """A convolution, as a module or as a function."""
+    return is_convolution(call.module) or call.name.startswith("conv")
+
+
 def upstream_convolution(trace: Trace, index: int) -> bool:
     """Whether the last layer with weights before call `index` is a convolution."""
     waiting, seen = list(trace.producers(index)), set()
     while waiting:
         call = waiting.pop()
         if role(call) == "weights":
-            return is_convolution(call.module) or call.name.startswith("conv")
+            return convolves(call)
         if call.index not in seen:
             seen.add(call.index)
             waiting.extend(trace.producers(call.index))

@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
 from burnish.model.flow import hidden_activations, reaches, role, upstream_convolution
+from burnish.model.places import place_of
 from burnish.model.roles import is_convolution
 from burnish.model.tracing import Call, Trace
 
@@ -105,21 +106,8 @@ def _spatial(seen: Trace, chain: list[Call]) -> int:
 def _place(seen: Trace, chain: list[Call]) -> DropoutPlace | None:
     """After the module that gives the value; else before the one layer that takes it; else after an earlier one."""
     end = chain[-1].index
-    consumers = seen.consumers(end)
-    after = _giving(seen, end)
-    if after is not None:
-        return DropoutPlace(path=after, after=True, spatial=_spatial(seen, chain))
-    if len(consumers) == 1 and _takes_alone(seen, consumers[0], end):
-        return DropoutPlace(path=consumers[0].path, after=False, spatial=_spatial(seen, chain))
+    found = place_of(seen, end)
+    if found is not None:
+        return DropoutPlace(path=found.path, after=found.after, spatial=_spatial(seen, chain))
     shorter = chain[:-1]
     return _place(seen, shorter) if shorter and len(seen.consumers(shorter[-1].index)) == 1 else None
-
-
-def _giving(seen: Trace, index: int) -> str | None:
-    """The innermost module, called once, whose output is the result of call `index`."""
-    paths = [path for path, exits in seen.exits.items() if path and exits == [index]]
-    return max(paths, key=len, default=None)
-
-
-def _takes_alone(seen: Trace, call: Call, index: int) -> bool:
-    return call.module is not None and seen.entries.get(call.path) == [(index,)]

@@ -118,7 +118,7 @@ def _exchange(
     if id(module) in made or chosen(path, module):
         paths.append(path)
         if id(module) not in made:
-            made[id(module)] = _inherit(module, convert(module))
+            made[id(module)] = _inherit(module, convert(module), None)
         return made[id(module)]
     for name, child in module._modules.items():
         if child is not None:
@@ -126,13 +126,13 @@ def _exchange(
     return module
 
 
-def _inherit(old: nn.Module, new: nn.Module) -> nn.Module:
-    """Mode, device, type and, unless the old module lives on inside the new one, hooks."""
+def _inherit(old: nn.Module, new: nn.Module, otherwise: Tensor | None) -> nn.Module:
+    """Mode, device, type (those of `otherwise` where the old module has no numbers) and, unless it lives on, hooks."""
     if new is old:
         return new
     own = {id(m) for m in old.modules()}
     kept = {id(p) for m in old.modules() for p in (*m.parameters(), *m.buffers())}
-    reference = next((t for t in (*old.parameters(), *old.buffers()) if t.is_floating_point()), None)
+    reference = _floating(old) if _floating(old) is not None else otherwise
     for module in new.modules():
         if id(module) in own:
             continue
@@ -143,6 +143,10 @@ def _inherit(old: nn.Module, new: nn.Module) -> nn.Module:
         for name in _HOOKS:
             getattr(new, name).update(getattr(old, name))
     return new
+
+
+def _floating(module: nn.Module) -> Tensor | None:
+    return next((t for t in (*module.parameters(), *module.buffers()) if t.is_floating_point()), None)
 
 
 def wrapped(
@@ -171,7 +175,7 @@ def wrapped(
     for path, module in network.named_modules(remove_duplicate=False):
         if id(modules[path]) in by_identity:
             copies[id(module)] = by_identity[id(modules[path])]
-    return _wrap_inside(network, after, before, copies, {})
+    return _wrap_inside(network, after, before, copies, {}, _floating(network))
 
 
 def _wrap_inside(
@@ -180,6 +184,7 @@ def _wrap_inside(
     before: Mapping[str, Callable[[nn.Module], nn.Module]],
     chosen: Mapping[int, str],
     made: dict[int, nn.Module],
+    otherwise: Tensor | None,
 ) -> nn.Module:
     """Wrap from the inside out, so that a block and a layer in it can both be chosen."""
     if id(module) in made:
@@ -187,12 +192,12 @@ def _wrap_inside(
     made[id(module)] = module
     for name, child in module._modules.items():
         if child is not None:
-            module._modules[name] = _wrap_inside(child, after, before, chosen, made)
+            module._modules[name] = _wrap_inside(child, after, before, chosen, made, otherwise)
     path = chosen.get(id(module))
     if path is not None:
         first = before[path](module) if path in before else None
         last = after[path](module) if path in after else None
-        made[id(module)] = _inherit(module, Wrapped(module, before=first, after=last))
+        made[id(module)] = _inherit(module, Wrapped(module, before=first, after=last), otherwise)
     return made[id(module)]
 
 

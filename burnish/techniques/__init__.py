@@ -19,8 +19,11 @@ from burnish.techniques.loss import Loss as Loss
 from burnish.techniques.mixup import Mixup as Mixup
 from burnish.techniques.notation import lookup
 from burnish.techniques.notation import parse as parse
+from burnish.techniques.residual import Residual as Residual
 from burnish.techniques.sam import SAM as SAM
 from burnish.techniques.schedule import Schedule as Schedule
+from burnish.techniques.squeeze_excite import SqueezeExcite as SqueezeExcite
+from burnish.techniques.stochastic_depth import StochasticDepth as StochasticDepth
 from burnish.techniques.weight_decay import WeightDecay as WeightDecay
 
 CATALOGUE: dict[str, type[Any]] = {

@@ -1,0 +1,67 @@
+"""Residual branches of a traced network: what is computed beside a shortcut and added to it."""
+
+from dataclasses import dataclass
+
+from burnish.model.flow import is_gate, role
+from burnish.model.tracing import Call, Trace
+
+__all__ = ["Branch", "branches", "gated"]
+
+_SUMS = {"add", "radd", "iadd"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Branch:
+    """One residual branch.
+
+    Attributes:
+        start: The call whose result goes both ways.
+        end: The call whose result is added to the shortcut.
+        sum: The addition.
+        calls: Calls of the branch, from after `start` to `end`.
+    """
+
+    start: int
+    end: int
+    sum: int
+    calls: frozenset[int]
+
+
+def branches(seen: Trace) -> tuple[Branch, ...]:
+    """The innermost residual branches, in order of their sums.
+
+    A sum of two values that come from one is residual where one way has more layers with weights than the other,
+    and the other at most one, a projection. Parallel ways that are equally deep are no shortcut and its branch.
+    """
+    before = _before(seen)
+    found = [branch for call in seen.calls if (branch := _branch(seen, call, before)) is not None]
+    sums = {branch.sum for branch in found}
+    return tuple(branch for branch in found if not branch.calls & sums)
+
+
+def gated(seen: Trace, branch: Branch) -> bool:
+    """Whether the branch is multiplied with a gate that it computes: squeeze-and-excitation is there already."""
+    return any(is_gate(seen, seen.calls[index]) for index in branch.calls)
+
+
+def _before(seen: Trace) -> list[frozenset[int]]:
+    """For each call, itself and all calls that it depends on."""
+    found: list[frozenset[int]] = []
+    for call in seen.calls:
+        found.append(frozenset({call.index}).union(*(found[i] for i in call.inputs)))
+    return found
+
+
+def _branch(seen: Trace, call: Call, before: list[frozenset[int]]) -> Branch | None:
+    if role(call) != "add" or call.name not in _SUMS or len(call.inputs) != 2:
+        return None
+    shared = before[call.inputs[0]] & before[call.inputs[1]]
+    if not shared:
+        return None
+    start = max(shared)
+    ways = {end: before[end] - before[start] for end in call.inputs}
+    weights = {end: sum(role(seen.calls[i]) == "weights" for i in way) for end, way in ways.items()}
+    short, long = sorted(call.inputs, key=lambda end: weights[end])
+    if weights[short] == weights[long] or weights[short] > 1:
+        return None
+    return Branch(start=start, end=long, sum=call.index, calls=ways[long])
