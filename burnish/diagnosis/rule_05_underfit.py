@@ -20,6 +20,7 @@ RULE = Rule(
         "BatchNorm",
         "GroupNorm",
         "Schedule",
+        "Residual",
         "Activation",
         "a wider or deeper network",
         "less regularization",

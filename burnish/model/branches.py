@@ -30,8 +30,8 @@ class Branch:
 def branches(seen: Trace) -> tuple[Branch, ...]:
     """The innermost residual branches, in order of their sums.
 
-    A sum of two values that come from one is residual where one way has more layers with weights than the other,
-    and the other at most one, a projection. Parallel ways that are equally deep are no shortcut and its branch.
+    A sum of two values that come from one is residual where one way has at least twice as many layers with weights
+    as the other, a projection. Parallel ways that are about equally deep are no shortcut and its branch.
     """
     before = _before(seen)
     found = [branch for call in seen.calls if (branch := _branch(seen, call, before)) is not None]
@@ -62,6 +62,6 @@ def _branch(seen: Trace, call: Call, before: list[frozenset[int]]) -> Branch | N
     ways = {end: before[end] - before[start] for end in call.inputs}
     weights = {end: sum(role(seen.calls[i]) == "weights" for i in way) for end, way in ways.items()}
     short, long = sorted(call.inputs, key=lambda end: weights[end])
-    if weights[short] == weights[long] or weights[short] > 1:
+    if weights[long] < max(1, 2 * weights[short]):
         return None
     return Branch(start=start, end=long, sum=call.index, calls=ways[long])

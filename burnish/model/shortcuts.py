@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from burnish.model.branches import branches
 from burnish.model.flow import convolves, heads, only_gates, role
 from burnish.model.places import Place, place_of
 from burnish.model.tracing import Call, Trace
@@ -51,7 +52,7 @@ class Span:
         if not self.maps:
             return nn.Linear(self.given[-1], self.wanted[-1], bias=False)
         kind = _CONVOLUTIONS[len(self.strides) - 1]
-        return kind(self.given[1], self.wanted[1], 1, stride=self.strides, bias=False)  # type: ignore[no-any-return]
+        return kind(self.given[1], self.wanted[1], 1, stride=self.strides, bias=False)
 
 
 class Tap(nn.Module):
@@ -84,6 +85,8 @@ class Join(nn.Module):
         trained: The network's function is to stay.
     """
 
+    tap: Tap
+
     def __init__(self, tap: Tap, project: nn.Module | None, *, trained: bool) -> None:
         super().__init__()
         object.__setattr__(self, "tap", tap)  # it is a part of another module already
@@ -102,11 +105,12 @@ class Join(nn.Module):
 def spans(seen: Trace) -> tuple[Span, ...]:
     """Places for shortcuts that do not overlap, from the input to the output; pairs of layers are taken first."""
     ends = heads(seen)
-    layers = [c for c in seen.calls if _is_layer(seen, c) and c.index not in ends]
+    beside = {index for branch in branches(seen) for index in branch.calls}
+    layers = [c for c in seen.calls if _is_layer(seen, c) and c.index not in ends | beside]
     found: list[Span] = []
     free = 1  # calls before this one lie under a shortcut, or are the input
     for layer in layers:
-        span, last = _from(seen, layer, ends) if layer.inputs[0] >= free else (None, 0)
+        span, last = _from(seen, layer, ends | beside) if layer.inputs[0] >= free else (None, 0)
         if span is not None:
             found.append(span)
             free = last
@@ -118,15 +122,14 @@ def _is_layer(seen: Trace, call: Call) -> bool:
     return kind and call.module is not None and seen.times(call.path) == 1 and len(call.inputs) == 1
 
 
-def _from(seen: Trace, layer: Call, ends: frozenset[int]) -> tuple[Span | None, int]:
-    """The shortcut that starts at what `layer` takes, and the call it ends at."""
+def _from(seen: Trace, layer: Call, barred: frozenset[int]) -> tuple[Span | None, int]:
+    """The shortcut that starts at what `layer` takes, past no layer in `barred`, and the call it ends at."""
     source = seen.calls[layer.inputs[0]]
-    after_weights = _starts_inside(seen, source)
-    if not after_weights or len(seen.consumers(source.index)) != 1 or only_gates(seen, layer.index):
+    if not _starts_inside(seen, source) or len(seen.consumers(source.index)) != 1 or only_gates(seen, layer.index):
         return None, 0
     chain = _single_way(seen, layer)
     places = [i for i, c in enumerate(chain) if role(c) == "weights"]
-    if len(places) > 1 and chain[places[1]].index not in ends and _is_layer(seen, chain[places[1]]):
+    if len(places) > 1 and chain[places[1]].index not in barred and _is_layer(seen, chain[places[1]]):
         pair = _span(seen, source, _with_norm(chain, places[1]))
         if pair is not None:
             return pair, _with_norm(chain, places[1]).index

@@ -35,10 +35,13 @@ FACTORS = (
 )
 NORMS = ("BatchNorm()", "GroupNorm()")
 NORMALIZATION = "normalization"
-GATE_ACTIVATION = "Activation(name='gelu')"
+GATE = ("Activation(name='gelu')", "Residual()")  # besides the norms
 NOT_BY_DEFAULT = {
     "SAM": "two passes a step; ask for it with --only",
     "Loss": "changes what is minimized; ask for it with --only",
+    "Residual": "the stability gate tries it; ask for it in the screen with --only",
+    "SqueezeExcite": "more parameters and time per step; ask for it with --only",
+    "StochasticDepth": "made for networks of many residual branches; ask for it with --only",
     "GradientClip": "enters when training is unstable; ask for it with --only",
 }
 STRENGTHS = {"Augment": 2}  # with mixed levels: so many of the levels that the technique declares

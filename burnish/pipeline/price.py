@@ -14,7 +14,7 @@ def runs_of(work: Work) -> dict[str, int]:
     counts = {
         "tune": 0 if work.recipe.lr and work.recipe.epochs else 5,
         "pilot": budget.pilot,
-        "gate": 3,
+        "gate": 4,
         "screen": budget.screen,
         "candidates": (budget.candidates + 1) * budget.candidate_splits,
         "confirm": 2 * max(budget.looks),

@@ -26,7 +26,7 @@ from burnish.plan import Plan
 __all__ = ["Excitation", "SqueezeExcite", "with_squeeze_excite"]
 
 FEWEST = 4  # hidden units of the small network
-THROUGH = ("norm", "dropout", "activation", "pool", "same")  # what keeps channels second
+THROUGH = ("norm", "dropout", "activation", "pool", "same", "add")  # what keeps channels second
 
 
 class Excitation(nn.Module):
@@ -134,7 +134,7 @@ def _convolved(seen: Trace, index: int) -> bool:
     call = seen.calls[index]
     if role(call) == "weights":
         return convolves(call)
-    return role(call) in THROUGH and bool(call.inputs) and _convolved(seen, call.inputs[0])
+    return role(call) in THROUGH and bool(call.inputs) and all(_convolved(seen, i) for i in call.inputs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

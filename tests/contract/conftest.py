@@ -1,9 +1,11 @@
 """Small plans the contract is tested on, and one training of each technique, shared by the tests."""
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 import pytest
+from contract_cases import CASES
 
 from burnish.data import load
 from burnish.plan import Optimizer, Plan
@@ -17,14 +19,15 @@ def plan():
 
 @pytest.fixture(scope="session")
 def trained(plan):
-    """`trained(*texts)` -> the fitted plan with these techniques; each is trained once."""
+    """`trained(name, *texts)` -> the fitted plan with `texts` on the network of technique `name`; each trained once."""
     from burnish.techniques import parse
 
     @cache
-    def train(*texts):
-        return fit(plan.then(*(parse(text) for text in texts)), seed=0, device="cpu")
+    def train(model, *texts):
+        base = plan if model is None else replace(plan, model=model)
+        return fit(base.then(*(parse(text) for text in texts)), seed=0, device="cpu")
 
-    return train
+    return lambda name, *texts: train(CASES[name].model, *texts)
 
 
 @pytest.fixture(scope="session")

@@ -3,8 +3,11 @@
 `NO_NEUTRAL` holds the techniques without a neutral strength, with the reason.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+from torch import nn
 
 import burnish.techniques
 from burnish.techniques import CATALOGUE, parse
@@ -14,10 +17,34 @@ from burnish.techniques import CATALOGUE, parse
 class Case:
     text: str
     neutral: str | None = None
+    model: Callable | None = None  # makes a network that has what the technique works on
+
+    def on(self, plan):
+        """The plan with a network that the technique applies to."""
+        return plan if self.model is None else replace(plan, model=self.model)
 
     @property
     def technique(self):
         return parse(self.text)
+
+
+class Branch(nn.Module):
+    """Two convolutions beside a shortcut."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.first, self.second = (nn.Conv2d(width, width, 3, padding=1) for _ in range(2))
+
+    def forward(self, x):
+        return (x + self.second(self.first(x).relu())).relu()
+
+
+def branched():
+    """A small residual network."""
+    return nn.Sequential(
+        nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), Branch(16), Branch(16), nn.Flatten(),
+        nn.Linear(256, 10),
+    )  # fmt: skip
 
 
 CASES = {
@@ -36,8 +63,11 @@ CASES = {
     "LearningRate": Case("LearningRate(factor=0.33)", neutral="LearningRate(factor=1.0)"),
     "Loss": Case("Loss(name='focal', gamma=1.0)"),
     "Mixup": Case("Mixup(alpha=0.4)", neutral="Mixup(alpha=0.0)"),
+    "Residual": Case("Residual()"),
     "SAM": Case("SAM(rho=0.05)", neutral="SAM(rho=0.0)"),
     "Schedule": Case("Schedule(shape='linear')", neutral="Schedule(shape='constant', warmup=0.0)"),
+    "SqueezeExcite": Case("SqueezeExcite(reduction=4)"),
+    "StochasticDepth": Case("StochasticDepth(rate=0.3)", neutral="StochasticDepth(rate=0.0)", model=branched),
     "WeightDecay": Case("WeightDecay(value=0.2)", neutral="WeightDecay(value=0.0)"),
 }
 
@@ -45,6 +75,8 @@ NO_NEUTRAL = {
     "Activation": "an activation has no strength, and the one the network has already is refused",
     "Loss": "a loss has no strength, and the one the plan has already is refused",
     "BatchNorm": "a layer that normalizes has no strength",
+    "Residual": "a shortcut has no strength",
+    "SqueezeExcite": "gates have no strength that leaves them out",
     "GroupNorm": "a layer that normalizes has no strength",
     "EarlyStopping": "however long the patience, the weights that stay are the best ones, not the last",
 }

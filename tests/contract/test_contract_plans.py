@@ -29,6 +29,7 @@ def small_network():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_plan_before_stays_as_it_was_and_remembers_nothing(name, plan):
+    plan = CASES[name].on(plan)
     before, key = slots(plan), plan.key
     changed = plan.then(CASES[name].technique)
     assert all(getattr(plan, slot) is value for slot, value in before.items())
@@ -40,6 +41,7 @@ def test_the_plan_before_stays_as_it_was_and_remembers_nothing(name, plan):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_key_follows_from_the_plan_and_differs_from_the_plan_before(name, plan):
+    plan = CASES[name].on(plan)
     changed = plan.then(CASES[name].technique)
     assert changed.key != plan.key
     assert changed.key == plan.then(CASES[name].technique).key
@@ -48,7 +50,7 @@ def test_the_key_follows_from_the_plan_and_differs_from_the_plan_before(name, pl
 
 @pytest.mark.parametrize("name", NAMES)
 def test_weights_handed_over_are_bit_identical_afterwards(name, plan):
-    network = small_network()
+    network = (CASES[name].model or small_network)()
     state = copy.deepcopy(network.state_dict())
     structure = str(network)
     Plan(model=network, data=plan.data).then(CASES[name].technique).build(0)
@@ -63,14 +65,14 @@ def test_building_does_not_touch_the_global_random_state(name, plan):
     torch.manual_seed(11)
     expected = torch.rand(3)
     torch.manual_seed(11)
-    plan.then(CASES[name].technique).build(4)
+    CASES[name].on(plan).then(CASES[name].technique).build(4)
     assert torch.equal(torch.rand(3), expected)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_it_is_applied_once(name, plan):
     with pytest.raises(Conflict):
-        plan.then(CASES[name].technique, CATALOGUE[name]())
+        CASES[name].on(plan).then(CASES[name].technique, CATALOGUE[name]())
 
 
 def outcome(plan, *techniques):
@@ -85,7 +87,7 @@ def outcome(plan, *techniques):
 def test_every_ordered_pair_composes_or_says_why_not(first, plan):
     pairs = [(a, b) for a, b in permutations(NAMES, 2) if a == first]
     techniques = [(CASES[a].technique, CASES[b].technique) for a, b in pairs]
-    outcomes = [outcome(plan, *pair) for pair in techniques]
+    outcomes = [outcome(CASES[a].on(CASES[b].on(plan)), CASES[a].technique, CASES[b].technique) for a, b in pairs]
     for pair, result in zip(techniques, outcomes, strict=True):
         assert len(result) > 20 if isinstance(result, str) else result.applied == pair
     refused = sum(isinstance(result, str) for result in outcomes)

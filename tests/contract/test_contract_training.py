@@ -17,14 +17,14 @@ def same(a, b):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_same_seed_same_network_and_another_seed_another(name, plan, trained):
-    changed = plan.then(CASES[name].technique)
-    assert same(trained(CASES[name].text), fit(changed, seed=0, device="cpu"))
-    assert not same(trained(CASES[name].text), fit(changed, seed=1, device="cpu"))
+    changed = CASES[name].on(plan).then(CASES[name].technique)
+    assert same(trained(name, CASES[name].text), fit(changed, seed=0, device="cpu"))
+    assert not same(trained(name, CASES[name].text), fit(changed, seed=1, device="cpu"))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_it_changes_the_training_and_the_network_still_learns(name, trained):
-    plain, changed = trained(), trained(CASES[name].text)
+    plain, changed = trained(name), trained(name, CASES[name].text)
     assert changed.status == "done"
     assert changed.curves[-1]["train_loss"] < changed.curves[0]["train_loss"]
     assert changed.curves[-1]["accuracy"] > 0.2
@@ -34,14 +34,16 @@ def test_it_changes_the_training_and_the_network_still_learns(name, trained):
 
 @pytest.mark.parametrize("name", sorted(set(NAMES) - set(NO_NEUTRAL)))
 def test_neutral_strength_is_a_no_op_to_the_bit(name, trained):
-    assert same(trained(), trained(CASES[name].neutral))
+    assert same(trained(name), trained(name, CASES[name].neutral))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_trained_weights_survive_saving_and_loading(name, plan, trained, tmp_path):
-    fitted = trained(CASES[name].text)
+    fitted = trained(name, CASES[name].text)
     save_weights(fitted.model, tmp_path / "model.safetensors")
-    again = load_weights(plan.then(CASES[name].technique).build(5), tmp_path / "model.safetensors").eval()
+    again = load_weights(
+        CASES[name].on(plan).then(CASES[name].technique).build(5), tmp_path / "model.safetensors"
+    ).eval()
     x = network_tensor(plan.data.preparation, plan.data.validation.inputs[:8])
     with torch.inference_mode():
         assert torch.equal(again(x), fitted.model(x))
@@ -49,10 +51,10 @@ def test_trained_weights_survive_saving_and_loading(name, plan, trained, tmp_pat
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_trained_network_exports(name, plan, trained, tmp_path):
-    fitted = trained(CASES[name].text)
-    if not plan.then(CASES[name].technique).edits:
+    fitted = trained(name, CASES[name].text)
+    if not CASES[name].on(plan).then(CASES[name].technique).edits:
         # no surgery: the module is the one of the plain plan, whose export another technique's test covers
-        assert str(fitted.model) == str(trained().model)
+        assert str(fitted.model) == str(trained(name).model)
         return
     x = network_tensor(plan.data.preparation, plan.data.validation.inputs[:8])
     result = export_onnx(fitted.model, x, tmp_path / "model.onnx")

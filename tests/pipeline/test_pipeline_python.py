@@ -112,7 +112,7 @@ def test_the_price_is_that_of_the_command(tmp_path) -> None:
     commands.train(recipe, seeds=2, out=tmp_path / "t", observer=events.append)
     runs = [line for e in events if e["event"] == "plan" for line in e["lines"] if line.startswith("runs: ")]
     assert runs == [
-        "runs: pilot 4, gate 3, screen 12, candidates 9, confirm 6 (at most 34)",
+        "runs: pilot 4, gate 4, screen 12, candidates 9, confirm 6 (at most 35)",
         "runs: train 2 (at most 2)",
     ]
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from burnish.errors import BurnishError
-from burnish.pipeline.factors import GATE_ACTIVATION, Factors, norms
+from burnish.pipeline.factors import GATE, Factors, norms
 from burnish.pipeline.running import check_finished, spec
 from burnish.pipeline.setup import plan_from_base
 from burnish.pipeline.stages.pilot import FIRST_SPLIT
@@ -22,7 +22,8 @@ def gate(work: Work) -> dict[str, Any]:
     plan = plan_from_base(work.plan, work.base, [])
     tried = norms(plan, work.recipe.only)
     if not work.recipe.only:
-        tried.try_on(plan, [GATE_ACTIVATION])
+        for text in GATE:
+            tried.try_on(plan, [text])
     seed = work.recipe.seed + FIRST_SPLIT
     runs = work.runner.run(
         [
