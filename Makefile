@@ -17,7 +17,7 @@ test: .venv/.installed  ## lint, types and the default test suite
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 slow: .venv/.installed  ## the longer tests: kill tests over the whole job, real data
 	$(BIN)/python -m pytest -m slow

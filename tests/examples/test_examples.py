@@ -7,6 +7,7 @@ import pytest
 
 FOLDER = Path(__file__).resolve().parents[2] / "examples"
 FILES = sorted(FOLDER.glob("*.py"))
+LONG = ("07_compress_and_predict",)  # whole jobs, which the README's Python and tests/pipeline have by default
 SAYS = {
     "00_baseline": "validation accuracy: 0.9",
     "01_compare_a_technique": "better: accuracy",
@@ -23,7 +24,11 @@ def test_the_folder_and_this_list_agree():
     assert [file.stem for file in FILES] == list(SAYS)
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+@pytest.mark.parametrize(
+    "file",
+    [pytest.param(file, marks=pytest.mark.slow if file.stem in LONG else ()) for file in FILES],
+    ids=[file.stem for file in FILES],
+)
 def test_the_example_runs(file, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     runpy.run_path(str(file), run_name="__main__")

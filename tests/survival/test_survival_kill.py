@@ -1,6 +1,9 @@
 """kill -9 in the middle of a whole job, then the same command: the numbers of an undisturbed one."""
 
+import pytest
 from survival_jobs import leftovers, outcome
+
+pytestmark = pytest.mark.slow  # by default a job that lost half of its runs is resumed, in tests/pipeline
 
 
 def test_a_killed_job_ends_with_the_numbers_of_an_undisturbed_one(start):
