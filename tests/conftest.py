@@ -18,7 +18,7 @@ LONG = (
 
 
 def pytest_collection_modifyitems(items):
-    """Longest files first; all else in the order of the tree. Needs --no-loadscope-reorder where files are dealt out."""
+    """Longest files first, all else in the order of the tree; xdist keeps to it with --no-loadscope-reorder."""
     places = {name: place for place, name in enumerate(LONG)}
     items.sort(key=lambda item: places.get(item.path.stem, len(LONG)))
 
