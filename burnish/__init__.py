@@ -19,6 +19,7 @@ _HOMES = {
     "batch_to_group_norm": "burnish.techniques.group_norm",
     "compare": "burnish.pipeline.api",
     "compress": "burnish.pipeline.commands",
+    "deepen": "burnish.techniques.deepen",
     "diagnose": "burnish.pipeline.api",
     "distill": "burnish.pipeline.students",
     "evaluate": "burnish.pipeline.commands",
@@ -33,6 +34,7 @@ _HOMES = {
     "run": "burnish.pipeline.main_job",
     "study": "burnish.pipeline.commands",
     "train": "burnish.pipeline.api",
+    "widen": "burnish.techniques.widen",
 }
 
 __all__ = [
@@ -44,6 +46,7 @@ __all__ = [
     "batch_to_group_norm",
     "compare",
     "compress",
+    "deepen",
     "diagnose",
     "distill",
     "evaluate",
@@ -57,6 +60,7 @@ __all__ = [
     "sparsify",
     "study",
     "train",
+    "widen",
 ]
 
 

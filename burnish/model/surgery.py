@@ -37,6 +37,11 @@ class Probe:
     inputs: Tensor
     trained: bool = False
 
+    @classmethod
+    def of(cls, value: "Probe | Tensor") -> "Probe":
+        """A probe as it is; a batch of inputs alone is one for a network whose weights are to be kept."""
+        return value if isinstance(value, Probe) else cls(inputs=value, trained=True)
+
     @property
     def few(self) -> Tensor:
         """The first 8 rows: enough to see what a network does, in an eighth of the time."""

@@ -147,6 +147,11 @@ def limited_to(only: tuple[str, ...], *, mixed: bool = False) -> dict[str, list[
         kind = CATALOGUE[name].kind
         if kind == "nuisance":
             raise UsageError(f"--only {name}: it is no technique to be judged; --vary-lr varies it beside the others")
+        if kind == "gate":
+            raise UsageError(
+                f"--only {name}: it changes the whole network and is no factor; measure it by itself with "
+                f"`burnish compare --with {name}`"
+            )
         if kind != "factor":
             raise UsageError(
                 f"--only {name}: it is a {kind}, measured on every run without being asked for; leave it out"

@@ -9,6 +9,7 @@ from burnish.techniques.augment import Augment as Augment
 from burnish.techniques.batch_norm import BatchNorm as BatchNorm
 from burnish.techniques.class_balance import ClassBalance as ClassBalance
 from burnish.techniques.clip import GradientClip as GradientClip
+from burnish.techniques.deepen import Deepen as Deepen
 from burnish.techniques.dropout import Dropout as Dropout
 from burnish.techniques.early_stopping import EarlyStopping as EarlyStopping
 from burnish.techniques.ema import EMA as EMA
@@ -25,6 +26,7 @@ from burnish.techniques.schedule import Schedule as Schedule
 from burnish.techniques.squeeze_excite import SqueezeExcite as SqueezeExcite
 from burnish.techniques.stochastic_depth import StochasticDepth as StochasticDepth
 from burnish.techniques.weight_decay import WeightDecay as WeightDecay
+from burnish.techniques.widen import Widen as Widen
 
 CATALOGUE: dict[str, type[Any]] = {
     name: value for name, value in list(globals().items()) if isinstance(value, type) and is_dataclass(value)

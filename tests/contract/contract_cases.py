@@ -54,6 +54,7 @@ CASES = {
     "ClassBalance": Case(
         "ClassBalance(beta=1.0, sampling=True, least=1.0)", neutral="ClassBalance(beta=0.0, least=1.0)"
     ),
+    "Deepen": Case("Deepen(layers=1)"),
     "Dropout": Case("Dropout(rate=0.2)", neutral="Dropout(rate=0.0)"),
     "EMA": Case("EMA(decay=0.9)", neutral="EMA(decay=0.0)"),
     "EarlyStopping": Case("EarlyStopping(patience=1)"),
@@ -69,6 +70,7 @@ CASES = {
     "SqueezeExcite": Case("SqueezeExcite(reduction=4)"),
     "StochasticDepth": Case("StochasticDepth(rate=0.3)", neutral="StochasticDepth(rate=0.0)", model=branched),
     "WeightDecay": Case("WeightDecay(value=0.2)", neutral="WeightDecay(value=0.0)"),
+    "Widen": Case("Widen(factor=1.5)"),
 }
 
 NO_NEUTRAL = {
@@ -77,6 +79,8 @@ NO_NEUTRAL = {
     "BatchNorm": "a layer that normalizes has no strength",
     "Residual": "a shortcut has no strength",
     "SqueezeExcite": "gates have no strength that leaves them out",
+    "Deepen": "a layer more has no strength",
+    "Widen": "at least one channel more is added",
     "GroupNorm": "a layer that normalizes has no strength",
     "EarlyStopping": "however long the patience, the weights that stay are the best ones, not the last",
 }
