@@ -172,7 +172,7 @@ def _too_dear(subject: Subject, price: float, runs: float | None, seconds: float
         return f"it takes about {price:.2g} trainings of the baseline, {max(runs, 0.0):.2g} are left"
     taken = subject.run_seconds
     if seconds is not None and taken is not None and price * taken > seconds:
-        return f"it takes about {price * taken:.0f} s ({price:.2g} trainings), {max(seconds, 0.0):.0f} s are left"
+        return f"it takes about {price:.2g} trainings of the baseline, more than the time that is left"
     return ""
 
 

@@ -14,6 +14,7 @@ from burnish.diagnosis.batches import device_of, distinct_rows, quiet_copy, seed
 from burnish.diagnosis.rule import Rule
 from burnish.diagnosis.subject import Subject
 from burnish.evaluation.predict import evaluating
+from burnish.evaluation.robustness import example_errors
 from burnish.losses import Loss
 from burnish.records import Finding
 
@@ -99,12 +100,15 @@ def check_quick(subject: Subject) -> Finding:
 
 
 def _beside_zeros(subject: Subject, first: Finding) -> Finding:
-    """`first`, unless the trained network's loss on zeros is as low as on validation rows."""
-    real, blank, error = _losses_with_zeros(subject)
+    """`first`, unless the trained network does as well on zeros as on validation rows, by its loss and by its answers.
+
+    A network far too sure of itself has a high loss on rows that it mostly gets right.
+    """
+    (real, blank, error), answers_differ = _losses_with_zeros(subject)
     if not math.isfinite(blank):  # a text of nothing but padding may be more than a network can take
         return first
     said = f"loss {real:.3g} on validation rows, {blank:.3g} on zeros in their place"
-    if blank - real > subject.thresholds.standard_errors * error:
+    if answers_differ or blank - real > subject.thresholds.standard_errors * error:
         return replace(first, evidence=f"{first.evidence} {said[0].upper()}{said[1:]}.")
     figure = {"kind": "bars", "labels": ["validation rows", "zeros"], "values": [real, blank], "unit": "loss"}
     lost = (subject.left, "of the error, as inputs are not used")
@@ -112,18 +116,26 @@ def _beside_zeros(subject: Subject, first: Finding) -> Finding:
     return RULE.fires(real - blank, 0.0, said, lost=lost, chance=ZEROS_CHANCE, remedies=ZEROS_REMEDIES, figure=figure)
 
 
-def _losses_with_zeros(subject: Subject) -> tuple[float, float, float]:
-    """Loss of the trained network on validation rows, on zeros, and the error of their difference."""
+def _losses_with_zeros(subject: Subject) -> tuple[tuple[float, float, float], bool]:
+    """Loss of the trained network on validation rows, on zeros, and the error of their difference.
+
+    And whether its answers to the rows are better than the one to zeros, beyond the noise.
+    """
     model, data = subject.model, subject.data
     assert model is not None
-    inputs, targets = tensors(data, some_rows(data.validation, ZEROS_ROWS), device_of(model))
+    split = some_rows(data.validation, ZEROS_ROWS)
+    inputs, targets = tensors(data, split, device_of(model))
     loss = Loss(name=data.task.default_loss)
     with evaluating(model), torch.no_grad():
         real = torch.cat([model(part) for part in inputs.split(64)])
         blank = model(torch.zeros_like(inputs[:1])).expand_as(real)
         apart = loss.per_example(blank, targets) - loss.per_example(real, targets)
         means = float(loss(real, targets)), float(loss(blank, targets))
-    return *means, float(apart.double().std()) / math.sqrt(len(apart))
+    outputs = (part.detach().cpu().numpy() for part in (blank, real))
+    wrong, right = (example_errors(data.task, data.task.decode(part), split.targets) for part in outputs)
+    noise = subject.thresholds.standard_errors * float((wrong - right).std()) / math.sqrt(len(split))
+    better = float((wrong - right).mean()) > noise
+    return (*means, float(apart.double().std()) / math.sqrt(len(apart))), better
 
 
 def _skipped(subject: Subject) -> str:

@@ -91,9 +91,13 @@ def _judged(
     by_channels = -math.log2(1 - CHANNELS) if whole else 0.0
     halvings = max(-math.log2(1 - spared), by_channels)
     lost = (HALVING * halvings, f"of the score, which --max-drop would pay for {halvings:.1f} halvings of the size")
-    tell = RULE.judge(spared >= limit or whole or quiet > subject.thresholds.quiet_channels)
+    most = subject.thresholds.quiet_channels
+    measured, limit = max(
+        [(spared, limit), (CHANNELS * whole, CHANNELS), (quiet, most)], key=lambda pair: pair[0] / max(pair[1], 1e-9)
+    )
+    tell = RULE.judge(measured >= limit)
     more = {"quiet_channels": quiet, "without_channels": None if channels is None else channels[0], "stable_rank": rank}
-    return tell(spared, limit, said + ".", lost=lost, figure=figure, **more)
+    return tell(measured, limit, said + ".", lost=lost, figure=figure, spared=spared, **more)
 
 
 def without_smallest(model: nn.Module, share: float) -> nn.Module:

@@ -17,12 +17,15 @@ RULE = Rule(
     ),
     chance=0.1,
 )
+NOTHING_CHOSEN = (
+    "no recipe was chosen among several and measured again on fresh splits; `burnish study` or `burnish run` does both."
+)
 
 
 def check(subject: Subject) -> Finding:
     """Gain on the confirmation's fresh splits as a share of that in the screening."""
     if subject.screened is None:
-        return RULE.cannot_tell("nothing has been screened and confirmed yet.")
+        return RULE.cannot_tell(NOTHING_CHOSEN)
     screened, confirmed = subject.screened
     if screened <= 0:
         return RULE.clear(None, subject.thresholds.gain_kept, "the screening promised no gain.")

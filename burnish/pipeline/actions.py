@@ -3,9 +3,10 @@
     value = gain x chance / cost
 
 `gain` is the share of the remaining error that goes if it works, `chance` the probability that it does, `cost` the
-minutes it takes on this machine and one of attention. What was measured is used where there is a measurement: a
-finding's expected gain, a technique's effect and P(helps), the confirmation's difference, the learning curve. The rest
-are priors of ours, `PRIORS`, open to evidence (`burnish techniques --learned`).
+trainings it takes, and as much attention as fifty of them: counted work, so that the order is the same in two sittings.
+What was measured is used where there is a measurement: a finding's expected gain, a technique's effect and P(helps),
+the confirmation's difference, the learning curve. The rest are priors of ours, `PRIORS`, open to evidence
+(`burnish techniques --learned`).
 """
 
 import math
@@ -21,7 +22,7 @@ from burnish.techniques import CATALOGUE, parse
 __all__ = ["Action", "Situation", "next_actions"]
 
 MOST = 5
-ATTENTION = 1.0  # minutes that any command costs the person who reads its result
+ATTENTION = 50.0  # trainings whose price is that of the attention any command costs the person who reads its result
 # (gain, chance) of an action about which nothing was measured
 PRIORS: dict[str, tuple[float, float]] = {
     "rate": (0.3, 0.6),
@@ -54,19 +55,21 @@ class Action:
         why: The reason, in a few words.
         gain: Share of the remaining error that goes if it works.
         chance: Probability that it works.
-        minutes: What it takes.
+        runs: What it takes, in trainings of the baseline; the order depends on it.
+        minutes: What that took where it was timed; shown only.
     """
 
     command: str
     why: str
     gain: float
     chance: float
+    runs: float
     minutes: float
 
     @property
     def value(self) -> float:
-        """Expected gain for each minute."""
-        return self.gain * self.chance / (ATTENTION + self.minutes)
+        """Expected gain for the work of a training."""
+        return self.gain * self.chance / (ATTENTION + self.runs)
 
     def to_json(self) -> Json:
         """Plain types."""
@@ -75,6 +78,7 @@ class Action:
             "why": self.why,
             "gain": self.gain,
             "chance": self.chance,
+            "runs": self.runs,
             "minutes": self.minutes,
             "value": self.value,
         }
@@ -309,8 +313,8 @@ def _again(
     if now.plan:
         given = ", ".join(f"{key}={value!r}" for key, value in changes.items())
         line = f'bu.run(bu.Recipe({given}), plan=plan, out="{out}")'
-    minutes = now.job(recipe)
-    return Action(command=line, why=why, **_worth(now, kind, rule, prior), minutes=minutes)
+    runs, minutes = float(Budget.parse(recipe.budget).runs), now.job(recipe)
+    return Action(command=line, why=why, **_worth(now, kind, rule, prior), runs=runs, minutes=minutes)
 
 
 def _compared(
@@ -327,11 +331,11 @@ def _compared(
     line = replace(now.recipe, techniques=(technique,), only=(), require=None, target_score=None).command("compare")
     if now.plan:
         line = f"print(bu.compare(bu.train(plan, seeds=range(5)), bu.train(plan.then({technique}), seeds=range(5))))"
-    return Action(command=line, why=why, **_worth(now, kind, rule, prior), minutes=now.minutes(runs))
+    return Action(command=line, why=why, **_worth(now, kind, rule, prior), runs=runs, minutes=now.minutes(runs))
 
 
 def _action(now: Situation, command: str, why: str, worth: tuple[float, float], runs: float) -> Action:
-    return Action(command=command, why=why, gain=worth[0], chance=worth[1], minutes=now.minutes(runs))
+    return Action(command=command, why=why, gain=worth[0], chance=worth[1], runs=runs, minutes=now.minutes(runs))
 
 
 def _worth(now: Situation, kind: str, rule: str | None, prior: tuple[float, float] | None) -> dict[str, float]:

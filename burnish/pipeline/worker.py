@@ -24,6 +24,7 @@ from burnish.evaluation.robustness import perturbed_score
 from burnish.exporting.safetensors import load_weights, save_weights
 from burnish.ledger import Ledger
 from burnish.model.sources import ModelSource
+from burnish.pipeline.memory import start_watching, training_peak
 from burnish.pipeline.pruning import pruned_run
 from burnish.pipeline.retraining import retrained_run
 from burnish.pipeline.setup import named_loss, plan_from_base
@@ -141,15 +142,18 @@ def train_plan(
         checkpoint=checkpoint,
         every=CHECKPOINT_SECONDS,
     )
+    start_watching(device)
     if not current().first:
         return record(plan, payload, train())
     with ledger.filling(payload["id"]) as directory:
         fitted = train()
+        peak = training_peak(device)
         run = record(plan, payload, fitted)
         if fitted.status == "done":
             saved = save_weights(fitted.model, directory / "weights.safetensors")
             model = load_weights(plan.build(payload["seed"]), saved)
             run = measured(run, plan, data, model, fitted, directory, device)
+            run = replace(run, cost=run.cost and replace(run.cost, peak_memory=peak))
             if payload.get("traits"):
                 run = replace(run, scores=run.scores | _perturbed(model, data, device))
             if not payload.get("keep"):

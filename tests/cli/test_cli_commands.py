@@ -212,6 +212,24 @@ def test_status_of_a_run_under_way_and_done(capsys, tmp_path):
     assert "verdict: it is good" in capsys.readouterr().out
 
 
+def test_status_of_a_study_and_of_a_diagnosis(capsys, tmp_path):
+    study, looked = Ledger(tmp_path / "study"), Ledger(tmp_path / "looked")
+    study.open({"seed": 0})
+    study.put_progress({"name": "analyse", "index": 10, "of": 10, "time": 0.0})
+    assert main(["status", str(tmp_path / "study")]) == 0
+    assert "not done" in capsys.readouterr().out
+    study.once("analyse", lambda: {"report": {}})
+    assert main(["status", str(tmp_path / "study")]) == 0
+    assert "study: done" in capsys.readouterr().out
+    study.put_progress({"name": "analyse", "index": 10, "of": 17, "time": 0.0})
+    assert main(["status", str(tmp_path / "study")]) == 0
+    assert "not done" in capsys.readouterr().out, "a job that was interrupted after the same stage"
+    looked.open({"seed": 0, "diagnosis": "quick"})
+    looked.put_stage("diagnose", {"report": {"diagnosis": []}})
+    assert main(["status", str(tmp_path / "looked")]) == 0
+    assert "looked: done" in capsys.readouterr().out
+
+
 def test_status_and_report_of_no_run_directory(capsys, tmp_path):
     assert main(["status", str(tmp_path)]) == 2
     assert main(["report", str(tmp_path)]) == 2

@@ -101,9 +101,9 @@ def test_every_command_is_understood_by_the_command_line(name):
         assert str(given.get("out", "")) != SITUATIONS[name].out  # another job in the same directory is refused
 
 
-def test_the_order_is_gain_times_chance_over_minutes():
+def test_the_order_is_gain_times_chance_over_counted_work():
     actions = next_actions(MANY)
-    values = [action.gain * action.chance / (ATTENTION + action.minutes) for action in actions]
+    values = [action.gain * action.chance / (ATTENTION + action.runs) for action in actions]
     assert values == sorted(values, reverse=True) == [action.value for action in actions]
     assert all(0 < action.gain <= 1 and 0 < action.chance <= 1 and action.minutes > 0 for action in actions)
 

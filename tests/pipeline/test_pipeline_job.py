@@ -115,7 +115,7 @@ def test_a_job_that_lost_half_its_runs_ends_with_the_same_numbers(finished, tmp_
 
 def without_times(value):
     """`value` without what may differ between two sittings: seconds, latencies, and ratios of them."""
-    timed = ("seconds", "latency", "time_ratio", "p99", "examples_per_second")
+    timed = ("seconds", "latency", "time_ratio", "p99", "examples_per_second", "peak_memory", "minutes")
     if isinstance(value, dict):
         return {k: without_times(v) for k, v in value.items() if not any(t in k for t in timed)}
     return [without_times(v) for v in value] if isinstance(value, list) else value

@@ -51,6 +51,17 @@ def test_nothing_at_all():
     assert printed({}).startswith("No verdict yet")
 
 
+def test_a_quick_diagnosis_says_what_it_found():
+    clear = {"rule": "R9", "title": "class imbalance", "state": "clear", "evidence": "even."}
+    fires = {"rule": "R3", "title": "copies", "state": "fires", "evidence": "12 rows are copies.", "gain": 0.5}
+    quick = {"recipe": {"diagnosis": "quick"}}
+    found = printed(quick | {"diagnosis": [fires, clear]})
+    assert found.startswith("1 finding ")
+    assert "First R3 copies: 12 rows are copies." in " ".join(found.split())
+    assert "2 checks" in found
+    assert printed(quick | {"diagnosis": [clear]}).startswith("Nothing found")
+
+
 def test_what_is_proven_elsewhere_is_said_with_its_n():
     text = printed(ledgers.report("classification"))
     assert "log loss: BatchNorm() helps, +0.0520 [0.0320, 0.0720] (n = 19)" in text

@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,9 @@ from burnish.cli.options import RunDirectory, takes
 from burnish.cli.output import show, table
 from burnish.cli.view import clock, so_far
 from burnish.records import Estimate
+
+if TYPE_CHECKING:
+    from burnish.ledger import Ledger
 
 __all__ = ["evaluate", "report", "status"]
 
@@ -95,10 +98,21 @@ def status(asked: Asked, directory: RunDirectory) -> None:
         "at_work": ledger.at_work(),
         "progress": ledger.progress(),
         "effects_so_far": screened_so_far(ledger) if ledger.stage("analyse") is None else [],
-        "done": verdict is not None,
+        "done": _all_done(ledger, recipe),
         "verdict": ((verdict or {}).get("report") or {}).get("verdict"),
     }
     show(asked, state, _lines(state))
+
+
+def _all_done(ledger: "Ledger", recipe: dict[str, Any]) -> bool:
+    """Whether all stages of what was asked for are there: a study or a diagnosis has no verdict."""
+    if ledger.stage("verdict") is not None:
+        return True
+    if recipe.get("diagnosis") == "quick":
+        return ledger.stage("diagnose") is not None
+    noted = ledger.progress()
+    last = noted.get("of") is not None and noted.get("index") == noted.get("of")
+    return last and ledger.stage(str(noted.get("name"))) is not None
 
 
 def _lines(state: dict[str, Any]) -> list[str]:

@@ -113,6 +113,7 @@ def _section(
         "sigma": float(np.std(scores, ddof=1)) if len(scores) > 1 else None,
         "smallest_detectable_gain": detectable,
         "train_seconds": seconds,
+        "peak_memory": max((r.cost.peak_memory or 0 for r in runs if r.cost), default=0) or None,
         "untouched": work.stage("preflight").get("untouched"),
         "collapsed": sum(r.status != "done" for r in runs),
     }

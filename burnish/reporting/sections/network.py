@@ -41,6 +41,7 @@ def _facts(view: View) -> tuple[tuple[str, Cell], ...]:
         ("Operations per example", Cell(text=short_count(baseline.get("operations")))),
         ("Size", Cell(text=bytes_text(baseline.get("bytes")))),
         ("Training time of a run", Cell(text=duration(baseline.get("train_seconds")))),
+        ("Most memory in training", Cell(text=bytes_text(baseline.get("peak_memory")))),
     ]
     recipe = baseline.get("recipe")
     for name, value in recipe.items() if isinstance(recipe, dict) else ():

@@ -125,7 +125,7 @@ def _next(view: View) -> list[Block]:
         )
         for place, action in enumerate(actions, 1)
     )
-    caption = "Ranked by gain × chance / (minutes + 1). Gains not measured here are priors."
+    caption = "Ranked by gain × chance / (trainings + 50). Gains not measured here are priors."
     return [
         Commands(lines=lines, title="Next"),
         *([Table(columns=columns, rows=rows, caption=caption)] if rows else []),
@@ -186,6 +186,8 @@ def _word(view: View) -> tuple[str, str, str]:
     if not view.finished and str(view.inner("confirmation", "verdict")) in WORDS:
         word, tone, meaning = WORDS[str(view.inner("confirmation", "verdict"))]
         return (word, tone, f"{meaning} The experiment is done; `burnish run` with the same flags ships what it found.")
+    if not view.finished and view.inner("recipe", "diagnosis") == "quick":
+        return _diagnosed(view)
     if not view.finished:
         return ("No verdict yet", "warn", "The job has not reached its verdict; this is what there is so far.")
     decided = str(view.inner("confirmation", "verdict") or "")
@@ -194,6 +196,19 @@ def _word(view: View) -> tuple[str, str, str]:
     case = str(view.inner("verdict", "case") or "")
     name, tone = CASES.get(case, (case.replace("_", " ").capitalize() or "Done", "calm"))
     return (name, tone, f"No confirmation: {view.skipped('confirmation')}." if view.skipped("confirmation") else "")
+
+
+def _diagnosed(view: View) -> tuple[str, str, str]:
+    """What a diagnosis that trains nothing found: how much, and what comes first."""
+    rows = [row for row in view.rows("diagnosis") if isinstance(row, dict)]
+    fires = [row for row in rows if row.get("state") == "fires"]
+    looked = sum(row.get("state") == "clear" for row in rows) + len(fires)
+    more = f"{looked} checks without any training; `burnish diagnose` without --quick trains and asks the rest."
+    if not fires:
+        return ("Nothing found", "good", more)
+    first = fires[0]
+    word = f"{len(fires)} finding{'s' if len(fires) > 1 else ''}"
+    return (word, "warn", f"First {first.get('rule')} {first.get('title')}: {first.get('evidence')} {more}")
 
 
 def _arm(view: View, arm: dict[str, Any]) -> Cell:
