@@ -25,6 +25,7 @@ from burnish.techniques.sam import SAM as SAM
 from burnish.techniques.schedule import Schedule as Schedule
 from burnish.techniques.squeeze_excite import SqueezeExcite as SqueezeExcite
 from burnish.techniques.stochastic_depth import StochasticDepth as StochasticDepth
+from burnish.techniques.transfer import Transfer as Transfer
 from burnish.techniques.weight_decay import WeightDecay as WeightDecay
 from burnish.techniques.widen import Widen as Widen
 

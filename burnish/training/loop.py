@@ -23,7 +23,9 @@ from burnish.plan import Averaging, Plan
 from burnish.training.averaging import Average, reestimate_batch_norm
 from burnish.training.checkpoint import load_checkpoint, save_checkpoint
 from burnish.training.feed import batches, steps_per_epoch
+from burnish.training.freezing import Thawing, frozen_norms
 from burnish.training.optimizers import build_optimizer, multiplier, set_rate
+from burnish.training.precision import lowered
 from burnish.training.ranks import Group, current
 from burnish.training.seeds import generator, seed_everything
 
@@ -131,7 +133,8 @@ def fit(
     seed_everything(seed, "start")
     network = copy.deepcopy(model) if model is not None else plan.build(seed)
     network = group.prepared(_placed(network, data, place), place)
-    optimizer = build_optimizer(plan.optimizer, network, plan.freeze)
+    optimizer = build_optimizer(plan.optimizer, network, plan.freeze, plan.rates)
+    thawing = Thawing(network, plan.freeze, plan.thaw)
     averaging = plan.average or shadow
     average = Average(network, averaging.decay) if averaging else None
     progress = _restore(checkpoint, network, optimizer, average, group)
@@ -142,7 +145,7 @@ def fit(
         seed_everything(seed, "epoch", progress.epoch, *([] if group.first else [group.rank]))
         start = time.perf_counter()
         train_loss = _epoch(
-            plan, data, network, optimizer, average, step_loss, seed, progress.epoch, place, group, on_step
+            plan, data, network, optimizer, average, step_loss, seed, progress.epoch, place, group, thawing, on_step
         )
         progress.seconds += time.perf_counter() - start
         progress.examples += len(data.train)
@@ -167,10 +170,12 @@ def _epoch(
     epoch: int,
     place: torch.device,
     group: Group,
+    thawing: Thawing,
     on_step: Callable[[nn.Module], None] | None = None,
 ) -> float:
     """One pass over the training rows; the mean loss of its steps."""
     network.train()
+    thawing.begin(epoch)
     forward = group.forward(network)
     steps, total = steps_per_epoch(len(data.train), plan.batch_size), 0.0
     for step, (x, y) in enumerate(batches(plan, data, seed=seed, epoch=epoch, device=place)):
@@ -179,7 +184,9 @@ def _epoch(
 
         def closure(x: torch.Tensor = x, y: torch.Tensor = y, share: float = share) -> torch.Tensor:
             optimizer.zero_grad(set_to_none=True)
-            loss = step_loss(forward(x), y, x) * share
+            with lowered(plan.precision, place):
+                outputs = forward(x)
+            loss = step_loss(outputs.float(), y, x) * share
             loss.backward()
             if plan.clip is not None:
                 nn.utils.clip_grad_norm_(network.parameters(), plan.clip)
@@ -257,7 +264,8 @@ def _finished(
     averaged = None
     if average and progress.status == "done":
         averaged = average.network(network)
-        reestimate_batch_norm(averaged, calibration_batches(data, plan.batch_size, place))
+        frozen = frozen_norms(network, plan.freeze)
+        reestimate_batch_norm(averaged, calibration_batches(data, plan.batch_size, place), keep=frozen)
     final = network
     if plan.stopping and progress.best is not None:
         final = copy.deepcopy(network)

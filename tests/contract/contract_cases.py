@@ -3,13 +3,18 @@
 `NO_NEUTRAL` holds the techniques without a neutral strength, with the reason.
 """
 
+import os
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
+from safetensors.torch import save_file
 from torch import nn
 
 import burnish.techniques
+from burnish.model.zoo import cnn
 from burnish.techniques import CATALOGUE, parse
 
 
@@ -47,6 +52,18 @@ def branched():
     )  # fmt: skip
 
 
+def weights():
+    """A file with the weights of the zoo's `cnn` for digits, drawn from a seed of its own."""
+    file = Path(tempfile.gettempdir()) / "burnish-contract-weights.safetensors"
+    with torch.random.fork_rng():
+        torch.manual_seed(99)
+        state = {name: value.clone() for name, value in cnn((1, 8, 8), 10).state_dict().items()}
+    partial = file.with_suffix(f".{os.getpid()}")
+    save_file(state, partial)
+    partial.rename(file)
+    return file
+
+
 CASES = {
     "Activation": Case("Activation(name='gelu')"),
     "Augment": Case("Augment(strength='strong')", neutral="Augment(strength='none')"),
@@ -69,6 +86,7 @@ CASES = {
     "Schedule": Case("Schedule(shape='linear')", neutral="Schedule(shape='constant', warmup=0.0)"),
     "SqueezeExcite": Case("SqueezeExcite(reduction=4)"),
     "StochasticDepth": Case("StochasticDepth(rate=0.3)", neutral="StochasticDepth(rate=0.0)", model=branched),
+    "Transfer": Case(f"Transfer(source={str(weights())!r})"),
     "WeightDecay": Case("WeightDecay(value=0.2)", neutral="WeightDecay(value=0.0)"),
     "Widen": Case("Widen(factor=1.5)"),
 }
@@ -82,6 +100,7 @@ NO_NEUTRAL = {
     "Deepen": "a layer more has no strength",
     "Widen": "at least one channel more is added",
     "GroupNorm": "a layer that normalizes has no strength",
+    "Transfer": "weights of another training have no strength",
     "EarlyStopping": "however long the patience, the weights that stay are the best ones, not the last",
 }
 
