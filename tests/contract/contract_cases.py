@@ -10,10 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from contract_ranks import KINDS, tiny
 from safetensors.torch import save_file
 from torch import nn
 
 import burnish.techniques
+from burnish.errors import Conflict, NotApplicable
 from burnish.model.zoo import cnn
 from burnish.techniques import CATALOGUE, parse
 
@@ -53,11 +55,14 @@ def branched():
 
 
 def weights():
-    """A file with the weights of the zoo's `cnn` for digits, drawn from a seed of its own."""
+    """A file with weights for every network that the contract is tested on, each under a name of its own."""
     file = Path(tempfile.gettempdir()) / "burnish-contract-weights.safetensors"
     with torch.random.fork_rng():
         torch.manual_seed(99)
-        state = {name: value.clone() for name, value in cnn((1, 8, 8), 10).state_dict().items()}
+        networks = {"digits": cnn((1, 8, 8), 10), **{kind.replace(" ", "_"): tiny(kind).build(99) for kind in KINDS}}
+    state = {
+        f"{name}.{key}": t.clone() for name, network in networks.items() for key, t in network.state_dict().items()
+    }
     partial = file.with_suffix(f".{os.getpid()}")
     save_file(state, partial)
     partial.rename(file)
@@ -104,8 +109,19 @@ NO_NEUTRAL = {
     "EarlyStopping": "however long the patience, the weights that stay are the best ones, not the last",
 }
 
+# What a technique is known not to do, by name and check of the matrix, with the reason.
+EXCEPTIONS: dict[tuple[str, str], str] = {}
+
 NAMES = sorted(CATALOGUE)
 NOT_TECHNIQUES = {"__init__", "notation"}  # files of the folder that are neither a technique nor private
+
+
+def applied(plan, *techniques):
+    """The plan with `techniques`, or why not."""
+    try:
+        return plan.then(*techniques)
+    except (Conflict, NotApplicable) as reason:
+        return str(reason)
 
 
 def files():
