@@ -133,7 +133,10 @@ def test_a_name_of_timm_gives_its_network_with_its_weights(timm, monkeypatch, tm
     assert built.classifier.out_features == 4
 
 
-def test_a_folder_of_hugging_face_is_a_network_on_its_own_tokens(tmp_path):
+def test_a_folder_of_hugging_face_is_a_network_on_its_own_tokens(tmp_path, monkeypatch):
+    if importlib.util.find_spec("torchvision") is not None:  # transformers imports it where it is there
+        monkeypatch.syspath_prepend(str(COVERAGE))
+        importlib.import_module("torchvision_on_cpu")
     transformers = pytest.importorskip("transformers", reason="pip install transformers")
     small = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
     torch.manual_seed(2)
