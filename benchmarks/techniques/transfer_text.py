@@ -64,7 +64,9 @@ def drawn(name: str, rows: int, seed: int) -> tuple[Data, np.ndarray, np.ndarray
     """`rows` training and some validation texts drawn by `seed`; test tokens and labels."""
     import pandas as pd
 
-    train = pd.read_csv(DATA / name / "train.csv").sample(rows + VALIDATED, random_state=seed)
+    mixed = pd.read_csv(DATA / name / "train.csv").sample(frac=1, random_state=seed)
+    some = mixed.groupby("label").head(4)  # of each class, for the rarest may be missing in a small draw
+    train = pd.concat([some, mixed.drop(some.index)])[: rows + VALIDATED]
     test = pd.read_csv(DATA / name / TESTS[name])
     classes = sorted(pd.read_csv(DATA / name / "train.csv")["label"].unique().tolist())
     numbers = {label: i for i, label in enumerate(classes)}

@@ -1,7 +1,7 @@
 """Every technique, on every kind of task and inputs, through everything a network goes through.
 
-One cell of each technique runs by default; `make contract` runs all of them. A cell is a tiny training of two epochs of
-a few steps. Known exceptions are in `contract_cases.EXCEPTIONS`, with their reasons.
+One cell of each technique runs by default; `make contract` runs all of them. A cell is a tiny training of two epochs
+of a few steps. Known exceptions are in `contract_cases.EXCEPTIONS`, with their reasons.
 """
 
 import copy
