@@ -77,6 +77,7 @@ CASES = {
         "ClassBalance(beta=1.0, sampling=True, least=1.0)", neutral="ClassBalance(beta=0.0, least=1.0)"
     ),
     "Deepen": Case("Deepen(layers=1)"),
+    "CutMix": Case("CutMix(alpha=0.5)", neutral="CutMix(alpha=0.0)"),
     "Dropout": Case("Dropout(rate=0.2)", neutral="Dropout(rate=0.0)"),
     "EMA": Case("EMA(decay=0.9)", neutral="EMA(decay=0.0)"),
     "EarlyStopping": Case("EarlyStopping(patience=1)"),
