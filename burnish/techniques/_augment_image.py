@@ -55,11 +55,6 @@ class ImageStrength:
     noise: float = 0.0
     erase: float = 0.0
 
-    @property
-    def of_values(self) -> bool:
-        """Whether values change, and not only places."""
-        return any((self.brightness, self.contrast, self.saturation, self.blur, self.noise))
-
 
 IMAGE = {
     "standard": ImageStrength(translate=0.12, rotate=10.0),
@@ -158,7 +153,9 @@ def augment_images(inputs: Tensor, draws: ImageDraws, low: Tensor, high: Tensor)
         low, high: The values that stand for black and white, one for each channel.
     """
     images = _placed(inputs, draws)
-    if _of_values(draws):
+    if _of_values(draws) and bool((low == 0).all() and (high == 1).all()):
+        images = _recoloured(images.clamp(0, 1), draws)
+    elif _of_values(draws):
         images = from_unit(_recoloured(to_unit(images, low, high), draws), low, high)
     if draws.side:
         images = erased(images, draws.hole_x, draws.hole_y, draws.side)

@@ -34,7 +34,8 @@ LEVELS = 256  # of an equalized image
 def to_unit(images: Tensor, low: Tensor, high: Tensor) -> Tensor:
     """Values from 0 to 1 for what reaches from `low` to `high`, one of each for every channel."""
     low, high = (v.to(images).view(1, -1, 1, 1) for v in (low, high))
-    return ((images - low) / (high - low)).clamp_(0, 1)
+    share = 1 / (high - low)
+    return torch.addcmul(-low * share, images, share).clamp_(0, 1)
 
 
 def from_unit(images: Tensor, low: Tensor, high: Tensor) -> Tensor:
@@ -50,7 +51,8 @@ def brightened(images: Tensor, factor: Tensor) -> Tensor:
 
 def contrasted(images: Tensor, factor: Tensor) -> Tensor:
     """Distances from the image's mean brightness times `factor`."""
-    return _blended(images, grey(images).mean((1, 2, 3), keepdim=True), factor)
+    means = images.mean((2, 3), keepdim=True)  # the mean of the grey image is the grey of the means
+    return _blended(images, grey(means), factor)
 
 
 def saturated(images: Tensor, factor: Tensor) -> Tensor:
@@ -139,12 +141,13 @@ def grey(images: Tensor) -> Tensor:
     """The brightness of each pixel, one channel: weighted for three, else the mean of all."""
     if images.shape[1] != len(LUMA):
         return images.mean(1, keepdim=True)
-    weights = torch.tensor(LUMA, dtype=images.dtype, device=images.device)
-    return torch.einsum("bchw,c->bhw", images, weights)[:, None]
+    red, green, blue = images.split(1, 1)
+    return (red * LUMA[0]).add_(green, alpha=LUMA[1]).add_(blue, alpha=LUMA[2])
 
 
 def _blended(images: Tensor, other: Tensor, factor: Tensor) -> Tensor:
-    return torch.lerp(other.expand_as(images), images, _each(factor, images)).clamp_(0, 1)
+    share = _each(factor, images)
+    return torch.addcmul(other * (1 - share), images, share).clamp_(0, 1)
 
 
 def _each(values: Tensor, images: Tensor) -> Tensor:
