@@ -9,8 +9,8 @@ from burnish.techniques.augment import Augment as Augment
 from burnish.techniques.batch_norm import BatchNorm as BatchNorm
 from burnish.techniques.class_balance import ClassBalance as ClassBalance
 from burnish.techniques.clip import GradientClip as GradientClip
-from burnish.techniques.deepen import Deepen as Deepen
 from burnish.techniques.cutmix import CutMix as CutMix
+from burnish.techniques.deepen import Deepen as Deepen
 from burnish.techniques.dropout import Dropout as Dropout
 from burnish.techniques.early_stopping import EarlyStopping as EarlyStopping
 from burnish.techniques.ema import EMA as EMA
