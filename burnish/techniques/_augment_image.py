@@ -188,8 +188,8 @@ def _shifted(images: Tensor, draws: ImageDraws, rows: Tensor) -> Tensor:
 
 def _turned(images: Tensor, draws: ImageDraws, rows: Tensor) -> Tensor:
     straight = torch.zeros(len(rows))
-    parts = (draws.angle, draws.zoom, draws.dx, draws.dy)
-    return transformed(images, *(part[rows] for part in parts), straight, straight)
+    dx, dy = draws.dx[rows], draws.dy[rows]
+    return transformed(images, draws.angle[rows], draws.zoom[rows], dx, dy, straight, straight)
 
 
 def _of_values(draws: ImageDraws) -> bool:

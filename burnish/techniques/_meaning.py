@@ -119,8 +119,8 @@ def _changed(images: Tensor, degrees: float | None) -> Tensor:
 
 
 def _small(images: Tensor) -> Tensor:
-    sides = [min(side, SIDE) for side in images.shape[2:]]
-    return F.adaptive_avg_pool2d(images, sides).flatten(1).double()
+    height, width = (min(side, SIDE) for side in images.shape[2:])
+    return F.adaptive_avg_pool2d(images, (height, width)).flatten(1).double()
 
 
 class _Probe:
