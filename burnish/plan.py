@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 
     from burnish.model.sources import ModelSource
 
-PRECISIONS = ("float32", "bf16")
-
-__all__ = ["PRECISIONS", "Averaging", "BatchTransform", "Optimizer", "Plan", "Schedule", "Stopping", "Technique"]
+__all__ = ["Averaging", "BatchTransform", "Optimizer", "Plan", "Schedule", "Stopping", "Technique"]
 
 
 class Technique(Protocol):
@@ -96,17 +94,30 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Averaging:
-    """An exponential moving average of the weights is the network that is evaluated and saved."""
+    """An average of the weights is the network that is evaluated and saved.
+
+    `ema` moves after each step and keeps `decay` of itself; `swa` is the plain mean of the weights after each epoch
+    from the share `start` of the training on.
+    """
 
     decay: float = 0.99
+    kind: str = "ema"
+    start: float = 0.75
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stopping:
-    """Stop after `patience` epochs without improvement; the best weights are the ones that stay."""
+    """When training ends before its last epoch; the best weights are the ones that stay.
+
+    After `patience` epochs or `seconds` of training without improvement by `min_delta`, once the primary metric is as
+    good as `threshold`, or as bad as `divergence`.
+    """
 
     patience: int = 5
     min_delta: float = 0.0
+    threshold: float | None = None
+    divergence: float | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -125,11 +136,8 @@ class Plan:
             takes the task's own.
         sampling: How often rows of each class are drawn, relative to one another; None draws each row once an epoch.
         optimizer, schedule, average, stopping, clip: As named.
-        freeze: Prefixes of parameter names that are not trained; normalization in them keeps its statistics.
-        thaw: `(prefix, epoch)`: parameters that are frozen until that epoch begins.
-        rates: `(prefix, factor)`: parameters whose learning rate is multiplied; the longest prefix counts.
-        precision: `float32`, or `bf16`: forward passes of the training in bfloat16 where that is safe, with weights,
-            losses and evaluation in float32.
+        freeze: Prefixes of parameter names that are not trained.
+        precision: `float32`.
         readouts: Techniques evaluated both ways on the finished run.
         post: Techniques carried out after training.
         applied: The techniques so far.
@@ -149,8 +157,6 @@ class Plan:
     stopping: Stopping | None = None
     clip: float | None = None
     freeze: tuple[str, ...] = ()
-    thaw: tuple[tuple[str, int], ...] = ()
-    rates: tuple[tuple[str, float], ...] = ()
     precision: str = "float32"
     readouts: tuple[Any, ...] = ()
     post: tuple[Any, ...] = ()
@@ -164,8 +170,6 @@ class Plan:
         for name in ("epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.precision not in PRECISIONS:
-            raise UsageError(f"precision {self.precision!r} is unknown; one of {', '.join(PRECISIONS)}")
         object.__setattr__(self, "model", as_source(self.model, self.data))
         wanted = self.data.task.default_loss if self.loss is None else self.loss
         object.__setattr__(self, "loss", Loss.of(wanted))
@@ -193,8 +197,9 @@ class Plan:
         return plan
 
     def edit_model(self, edit: Callable[..., "nn.Module"]) -> "Plan":
-        """Append surgery `(model, probe) -> model`."""
-        return replace(self, edits=(*self.edits, edit))
+        """Append surgery `(model, probe) -> model`, before edits that say they are to stay the `last`."""
+        late = tuple(e for e in self.edits if getattr(e, "last", False))
+        return replace(self, edits=(*self.edits[: len(self.edits) - len(late)], edit, *late))
 
     def edit_batch(self, transform: BatchTransform) -> "Plan":
         """Append a batch transform; those that mix examples stay last, whatever the order they are appended in."""
@@ -265,8 +270,6 @@ class Plan:
             "stopping": repr(self.stopping),
             "clip": self.clip,
             "freeze": list(self.freeze),
-            "thaw": [list(pair) for pair in self.thaw],
-            "rates": [list(pair) for pair in self.rates],
             "precision": self.precision,
             "techniques": list(self.techniques),
         }
@@ -280,10 +283,9 @@ class Plan:
 
     @property
     def key(self) -> str:
-        """Hash of network, data, loss, techniques and recipe, and of files that surgery reads."""
+        """Hash of network, data, loss, techniques and recipe."""
         parts = [self.source.identity(), self.data.fingerprint, self.recipe()]
         parts += [self.loss_identity] if self.loss_identity else []
-        parts += [edit.digest for edit in self.edits if hasattr(edit, "digest")]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
     def __repr__(self) -> str:

@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from burnish.cli.commands.combine import ensemble
 from burnish.cli.commands.directory import evaluate, report, status
 from burnish.cli.commands.job import init, run, study
 from burnish.cli.commands.look import diagnose, inspect, techniques
@@ -37,7 +38,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     epilog=EPILOG,
 )
-for command in (run, init, inspect, diagnose, train, compare, study, compress, distill):
+for command in (run, init, inspect, diagnose, train, compare, study, compress, distill, ensemble):
     app.command()(command)
 for command in (export, predict, evaluate, bench, report, status, techniques):
     app.command()(command)

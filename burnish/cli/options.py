@@ -36,7 +36,6 @@ PANELS: dict[str, dict[str, str]] = {
         "optimizer": "adamw, adam, sgd or rmsprop; adamw without.",
         "lr": "Learning rate; searched without.",
         "loss": "Loss to minimize, such as focal or huber, or your own as file.py:function; the task's own without.",
-        "precision": "float32, or bf16 for forward passes in training; weights and evaluation stay in float32.",
         "techniques": 'Apply a technique (train, compare), such as "Mixup(alpha=0.2)"; may be repeated.',
     },
     "Comparison": {
@@ -54,6 +53,7 @@ PANELS: dict[str, dict[str, str]] = {
         "max_drop": "Largest loss a compression step may cost, as a fraction.",
         "target_score": "Score that counts as reached.",
         "require": 'Size and latency wanted, such as "latency_ms<=2, bytes<=500_000".',
+        "ensemble": "Train so many of what ships, and ship them as one where that is better.",
         "seed": "Seed of splits and trainings.",
         "device": "auto, cpu, cuda, cuda:1 or mps.",
         "workers": "Runs at the same time; 0 takes what was measured to be fastest.",

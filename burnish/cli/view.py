@@ -28,6 +28,7 @@ PURPOSES = {
     "confirm": "baseline against the best recipe, in pairs on fresh splits",
     "analyse": "what each technique does",
     "finish": "train what ships",
+    "ensemble": "whether several networks answer better than one",
     "compress": "prune and quantize, each step under its bound",
     "traits": "robustness, weak segments, speed, what more data would bring",
     "export": "ONNX, compared with PyTorch",

@@ -191,6 +191,9 @@ def _without(combination: Combination, tables: Array, targets: Array, task: Task
     others = np.delete(np.asarray(tables), index, axis=0)
     if len(others) == 1:
         return others[0]
+    if combination.method == "average":
+        kept = np.delete(combination.weights, index)
+        return np.tensordot(kept / kept.sum() if kept.sum() > 0 else np.full(len(kept), 1 / len(kept)), others, axes=1)
     return METHODS[combination.method](others, targets, task).apply(others)
 
 

@@ -1,12 +1,17 @@
 """The temperature that makes class probabilities fit how often they are right."""
 
 import math
+from typing import Any
 
 import numpy as np
 
 from burnish.errors import UsageError
+from burnish.evaluation.cross_fit import halves
+from burnish.evaluation.paired import paired_examples
+from burnish.metrics import METRICS
+from burnish.tasks import Task
 
-__all__ = ["optimal_temperature"]
+__all__ = ["crossfit_temperature", "optimal_temperature", "tempered"]
 
 Array = np.ndarray
 LIMIT = 20.0  # temperatures are looked for between 1 / LIMIT and LIMIT
@@ -40,3 +45,28 @@ def optimal_temperature(logits: Array, targets: Array) -> float:
 
     found = minimize_scalar(loss, bounds=(-math.log(LIMIT), math.log(LIMIT)), method="bounded")
     return math.exp(-found.x)
+
+
+def tempered(logits: Array, targets: Array, task: Task, *, seed: int = 0) -> Array:
+    """Probabilities of which each half of the rows has the temperature fitted on the other."""
+    answers = np.empty(logits.shape)
+    first, second = halves(targets, task, seed=seed)
+    for fitted_on, answered in ((first, second), (second, first)):
+        answers[answered] = task.decode(logits[answered] / optimal_temperature(logits[fitted_on], targets[fitted_on]))
+    return answers
+
+
+def crossfit_temperature(logits: Array, targets: Array, task: Task, *, seed: int = 0) -> dict[str, Any]:
+    """What a fitted temperature brings in log loss, each half of the rows with the one fitted on the other.
+
+    Returns:
+        `temperature` (fitted on all rows, the one to ship), `gain` (paired estimate), and `accepted` (whether its lower
+        end is above zero).
+    """
+    answers = tempered(logits, targets, task, seed=seed)
+    gain = paired_examples(METRICS["log_loss"], task.decode(logits), answers, targets, seed=seed)
+    return {
+        "temperature": optimal_temperature(logits, targets),
+        "gain": gain,
+        "accepted": gain.low is not None and gain.low > 0,
+    }

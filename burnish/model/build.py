@@ -44,10 +44,8 @@ def build(source: ModelSource, data: "Data", edits: Sequence[Any], seed: int) ->
         info = {"vocabulary": len(data.preparation.vocabulary)}
         network = source.create(data.input_shape, data.task.outputs, info)
         _materialize(network, inputs, data.task)
-        trained = source.trained
         for edit in edits:
-            network = edit(network, probe=Probe(inputs=inputs, trained=trained))
-            trained = trained or getattr(edit, "gives_weights", False)
+            network = edit(network, probe=Probe(inputs=inputs, trained=source.trained))
     return network
 
 

@@ -80,6 +80,7 @@ def train(
     plan: Plan,
     *,
     seeds: Iterable[int] = range(3),
+    split: int | None = None,
     out: Path | str | None = None,
     device: str = "auto",
     on_run: Callable[[Run], None] | None = None,
@@ -91,6 +92,7 @@ def train(
     Args:
         plan: What to train.
         seeds: One run for each; seed 0 uses the split as loaded.
+        split: One split for all seeds, as ensembles need; 0 is the split as loaded.
         out: Directory for weights and results, which is resumed; a temporary one by default.
         device: Where to compute.
         on_run: Called with each finished run.
@@ -111,9 +113,10 @@ def train(
     root = Path(out) if out is not None else Path(tempfile.mkdtemp(prefix="burnish-train-"))
     ledger, runs = Ledger(root), []
     for seed in seeds:
-        run_id = f"train-{seed:02d}-{plan.key[:8]}"
+        place = seed if split is None else split
+        run_id = f"train-{seed:02d}-{plan.key[:8]}" if place == seed else f"train-{seed:02d}-{place}{plan.key[:8]}"
         if not ledger.has_run(run_id):
-            payload = {"id": run_id, "stage": "train", "seed": seed, "split": seed, "keep": True, "readouts": True}
+            payload = {"id": run_id, "stage": "train", "seed": seed, "split": place, "keep": True, "readouts": True}
             train_plan(plan, ledger, payload, device=device)
         runs.append(ledger.run(run_id))
         if on_run:

@@ -18,7 +18,6 @@ from burnish.records import Comparison, Finding, Run, from_json, to_json
 if TYPE_CHECKING:
     from burnish.model.inspect import Inspection
     from burnish.pipeline.api import Runs
-    from burnish.pipeline.work import Work
     from burnish.plan import Plan
 
 __all__ = [
@@ -164,8 +163,15 @@ def _write_diagnosis(out: Path, recipe: Recipe, plan: "Plan", findings: list[Fin
     write_report(out)
 
 
-def train(recipe: Recipe, *, seeds: int = 3, out: Path | None = None, observer: Observer | None = None) -> list[Run]:
-    """Train the recipe's network with its techniques, once per seed, each on its own split."""
+def train(
+    recipe: Recipe,
+    *,
+    seeds: int = 3,
+    same_split: bool = False,
+    out: Path | None = None,
+    observer: Observer | None = None,
+) -> list[Run]:
+    """Train the recipe's network with its techniques, once per seed, each on its own split or all on the same."""
     from burnish.pipeline.running import check_finished, spec
     from burnish.pipeline.stages.preflight import preflight
     from burnish.pipeline.stages.prepare import prepare
@@ -180,26 +186,14 @@ def train(recipe: Recipe, *, seeds: int = 3, out: Path | None = None, observer: 
         for name, stage in (("prepare", prepare), ("preflight", preflight), ("tune", tune)):
             work.ledger.once(name, lambda stage=stage: stage(work))  # type: ignore[misc]
         techniques = _notations(recipe.techniques)
-        _tell(work, techniques)
         specs = [
-            spec("train", seed, base=work.base, techniques=techniques, split=seed, seed=recipe.seed + seed, keep=True)
-            for seed in range(seeds)
+            spec("train", i, base=work.base, techniques=techniques, split=split, seed=recipe.seed + i, keep=True)
+            for i, split in enumerate([0] * seeds if same_split else range(seeds))
         ]
         runs = work.runner.run(specs)
         write_report(root)
         check_finished(runs, given_rate=recipe.lr is not None)
         return runs
-
-
-def _tell(work: "Work", techniques: Sequence[str]) -> None:
-    """What techniques have to say before a training, such as which weights were taken over."""
-    from burnish.techniques import parse
-
-    plan = work.plan
-    for technique in map(parse, techniques):
-        for line in getattr(technique, "told", lambda plan: [])(plan):
-            work.note(line)
-        plan = plan.then(technique)
 
 
 def compare_runs(before: Path, after: Path) -> Comparison:
@@ -258,7 +252,6 @@ def compare_technique(recipe: Recipe, *, out: Path | None = None, observer: Obse
     with _folder(out) as root, opened(recipe, root, observer or _silent, ahead=ahead) as work:
         for name, stage in (("prepare", prepare), ("preflight", preflight), ("tune", tune), ("pilot", pilot)):
             work.ledger.once(name, lambda stage=stage: stage(work))  # type: ignore[misc]
-        _tell(work, techniques)
         pairs, _, decision = confirmed_pairs(work, others, techniques, looks=work.budget.looks, stage="compare")
         bounded = work.data.task.primary.bounded
         done = [p for p in pairs if p[0].status == p[1].status == "done"]

@@ -17,6 +17,7 @@ from burnish.pipeline.stages.candidates import rerun
 from burnish.pipeline.stages.compress import compress
 from burnish.pipeline.stages.confirm import confirm
 from burnish.pipeline.stages.diagnose import run_rules
+from burnish.pipeline.stages.ensemble import ensemble
 from burnish.pipeline.stages.export import export
 from burnish.pipeline.stages.finish import finish
 from burnish.pipeline.stages.gate import gate
@@ -35,11 +36,6 @@ from burnish.records import dumps
 __all__ = ["STAGES", "run", "run_stages"]
 
 Observer = Callable[[dict[str, Any]], None]
-
-
-def ensemble(work: Work) -> dict[str, Any]:
-    """Ensembles are combined outside the main job."""
-    return {"report": {"ensemble": {"skipped": "the main job ships one network; no ensemble was built"}}}
 
 
 STAGES: dict[str, Callable[[Work], dict[str, Any]]] = {

@@ -19,6 +19,7 @@ def runs_of(work: Work) -> dict[str, int]:
         "candidates": (budget.candidates + 1) * budget.candidate_splits,
         "confirm": 2 * max(budget.looks),
         "finish": 2,
+        "ensemble": max(work.recipe.ensemble - 1, 0),
         "compress": 2,
         "traits": curve_runs(work),
     }

@@ -168,7 +168,7 @@ def nothing_fitted() -> Fitted:
 
     return Fitted(
         model=nn.Identity(),
-        shadow=None,
+        shadows={},
         curves=(),
         epoch_outputs=np.zeros((0, 0, 0), np.float32),
         status="not applicable",

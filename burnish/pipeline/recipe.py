@@ -18,7 +18,6 @@ __all__ = ["Recipe"]
 SEEDS = 2**32
 PLACES = re.compile(r"local|ray|ray://[^/\s]+|[^/:\s]+:[0-9]+")
 LEVELS = ("two", "mixed")
-PRECISIONS = ("float32", "bf16")
 # What a number must be, and how that is said; None always fits.
 RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
     "epochs": (lambda value: value >= 1, "at least 1"),
@@ -29,6 +28,7 @@ RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
     "max_drop": (lambda value: 0 <= value < math.inf, "0 or more and finite"),
     "target_score": (math.isfinite, "finite"),
     "seed": (lambda value: 0 <= value < SEEDS, f"from 0 to {SEEDS - 1}"),
+    "ensemble": (lambda value: value == 0 or 2 <= value <= 20, "0 (one network ships) or from 2 to 20"),
     "ranks": (lambda value: value >= 1, "at least 1"),
     "workers": (lambda value: value >= 0, "0 (as many as suit the machine) or more"),
     "screen": (lambda value: 4 <= value <= 200, "from 4 to 200"),
@@ -51,11 +51,11 @@ class Recipe:
         vary_lr: Vary the learning rate beside the techniques, as a nuisance.
         screen: Runs of the screening design; None takes the budget's.
         epochs, batch_size, lr: None lets the pilot choose.
-        precision: `float32` or `bf16`, of forward passes in training.
         budget: `quick`, `standard`, `thorough`, or a time such as `20m`.
         min_gain: Smallest gain that matters; for errors without a bound, as a share of the baseline's.
         max_drop: Largest loss of the primary metric a compression step may cost.
         require: Size and latency asked for, such as `latency_ms<=2, bytes<=500_000`.
+        ensemble: Members to train and ship as one where that passes the veto; 0 only says what one would bring.
         max_rows: Cap on training and validation rows; None takes the budget's.
         threshold: Thresholds of the diagnosis as `NAME=VALUE`, in place of its own.
         resplit: Vouches that a trained network has seen none of the rows, so that they may be split anew.
@@ -86,7 +86,6 @@ class Recipe:
     optimizer: str | None = None
     lr: float | None = None
     loss: str | None = None
-    precision: str = "float32"
     device: str = "auto"
     workers: int = 0
     budget: str = "standard"
@@ -94,6 +93,7 @@ class Recipe:
     max_drop: float = 0.01
     target_score: float | None = None
     require: str | None = None
+    ensemble: int = 0
     max_rows: int | None = None
     threshold: tuple[str, ...] = ()
     resplit: bool = False
@@ -108,8 +108,6 @@ class Recipe:
                 raise UsageError(f"--{name.replace('_', '-')} must be {expected}, got {value}")
         if self.levels not in LEVELS:
             raise UsageError(f"--levels {self.levels!r} is unknown; one of {', '.join(LEVELS)}")
-        if self.precision not in PRECISIONS:
-            raise UsageError(f"--precision {self.precision!r} is unknown; one of {', '.join(PRECISIONS)}")
         if self.require:
             parse_requirements(self.require)  # a wish that cannot be read is refused before anything is spent
         if not PLACES.fullmatch(self.on):

@@ -17,13 +17,16 @@ from burnish.data import Data
 from burnish.data.data import Split
 from burnish.data.tensors import network_tensor
 from burnish.errors import BurnishError, LedgerError
+from burnish.evaluation.calibration import tempered
 from burnish.evaluation.cost import cost
 from burnish.evaluation.cross_fit import crossfit_best_epoch
 from burnish.evaluation.predict import outputs_on, predict
 from burnish.evaluation.robustness import perturbed_score
+from burnish.evaluation.thresholds import crossfit_threshold
 from burnish.exporting.safetensors import load_weights, save_weights
 from burnish.ledger import Ledger
 from burnish.model.sources import ModelSource
+from burnish.model.views import Views
 from burnish.pipeline.memory import start_watching, training_peak
 from burnish.pipeline.pruning import pruned_run
 from burnish.pipeline.retraining import retrained_run
@@ -35,9 +38,11 @@ from burnish.training import Fitted, fit
 from burnish.training.loop import Objective, device_for
 from burnish.training.ranks import current
 
-__all__ = ["SHADOW", "held", "keep", "train_plan", "train_run", "work"]
+__all__ = ["SHADOWS", "held", "keep", "train_plan", "train_run", "work"]
 
-SHADOW = Averaging(decay=0.99)  # the average kept beside every run, read out without a further run
+# The averages kept beside every run, read out without a further run.
+SHADOWS = (Averaging(decay=0.99), Averaging(kind="swa", start=0.75))
+READ_AS = {"ema": "EMA", "swa": "SWA"}
 TRAIN_SUBSET = 2000
 CHECKPOINT_SECONDS = 30.0  # of a run that may be lost; shorter runs leave no checkpoint
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)  # errors that are no fault of the run
@@ -106,7 +111,7 @@ def _base(context: str) -> Plan:
         return _held[values["held"]]
     data = Data.restore(Path(values["data"]))
     source = ModelSource.from_json(values["source"])
-    return Plan(model=source, data=data, loss=named_loss(values["loss"]), precision=values["precision"])
+    return Plan(model=source, data=data, loss=named_loss(values["loss"]))
 
 
 def train_run(plan: Plan, ledger: Ledger, payload: dict[str, Any], *, device: str) -> Run:
@@ -130,14 +135,14 @@ def train_plan(
     data = with_rows(plan.data.replicate(payload["split"]), payload.get("base", {}).get("rows", 1.0))
     data = replace(data, train_rows=np.tile(data.train_rows, payload.get("repeat", 1)))
     checkpoint = ledger.path / "checkpoints" / f"{payload['id']}.pt"
-    shadow = SHADOW if payload.get("readouts") else None
+    shadows = SHADOWS if payload.get("readouts") else ()
     train = functools.partial(
         fit,
         plan,
         seed=payload["seed"],
         data=data,
         device=device,
-        shadow=shadow,
+        shadows=shadows,
         objective=objective,
         checkpoint=checkpoint,
         every=CHECKPOINT_SECONDS,
@@ -152,7 +157,7 @@ def train_plan(
         if fitted.status == "done":
             saved = save_weights(fitted.model, directory / "weights.safetensors")
             model = load_weights(plan.build(payload["seed"]), saved)
-            run = measured(run, plan, data, model, fitted, directory, device)
+            run = measured(run, plan, data, model, fitted, directory, device, views=bool(payload.get("readouts")))
             run = replace(run, cost=run.cost and replace(run.cost, peak_memory=peak))
             if payload.get("traits"):
                 run = replace(run, scores=run.scores | _perturbed(model, data, device))
@@ -190,7 +195,17 @@ def record(plan: Plan, payload: dict[str, Any], fitted: Fitted) -> Run:
     )
 
 
-def measured(run: Run, plan: Plan, data: Data, model: nn.Module, fitted: Fitted, directory: Path, device: str) -> Run:
+def measured(
+    run: Run,
+    plan: Plan,
+    data: Data,
+    model: nn.Module,
+    fitted: Fitted,
+    directory: Path,
+    device: str,
+    *,
+    views: bool = False,
+) -> Run:
     """`run` with scores, readouts and cost, measured clean on the saved weights; predictions go to `directory`."""
     task, targets = data.task, data.validation.targets
     outputs = _outputs(model, data, data.validation, device)
@@ -198,13 +213,15 @@ def measured(run: Run, plan: Plan, data: Data, model: nn.Module, fitted: Fitted,
     subset = train_subset(data)
     train_outputs = _outputs(model, data, subset, device)
     readouts: dict[str, dict[str, float]] = {}
-    if fitted.shadow is not None:
-        averaged = _outputs(fitted.shadow, data, data.validation, device)
-        arrays["ema"] = averaged.astype(np.float32)
-        readouts["EMA"] = task.evaluate(task.decode(averaged), targets)
+    for kind, network in fitted.shadows.items():
+        averaged = _outputs(network, data, data.validation, device)
+        arrays[kind] = averaged.astype(np.float32)
+        readouts[READ_AS[kind]] = task.evaluate(task.decode(averaged), targets)
     if len(fitted.epoch_outputs) > 1 and plan.stopping is None:
         chosen = crossfit_best_epoch(fitted.epoch_outputs, targets, task)
         readouts["EarlyStopping"] = chosen["metrics"]
+    if views:
+        readouts |= _afterwards(plan, data, model, outputs, device)
     np.savez(directory / "predictions.npz", **arrays)  # type: ignore[arg-type]
     return replace(
         run,
@@ -220,6 +237,21 @@ def _perturbed(model: nn.Module, data: Data, device: str) -> dict[str, float]:
     place = device_for(device)
     model.to(place)
     return perturbed_score(lambda stored: outputs_on(model, stored, data.preparation, device=str(place)), data)
+
+
+def _afterwards(plan: Plan, data: Data, model: nn.Module, outputs: np.ndarray, device: str) -> dict[str, Any]:
+    """Readouts of the finished network: what is fitted on validation is cross-fitted, views of images are averaged."""
+    task, targets = data.task, data.validation.targets
+    found: dict[str, Any] = {}
+    if task.kind == "classification" and len(targets) > 1:
+        found["TemperatureScaling"] = task.evaluate(tempered(outputs, targets, task), targets)
+        threshold = crossfit_threshold(task.decode(outputs), targets, task)
+        if threshold is not None:
+            found["Threshold"] = {task.primary.name: threshold["score"]}
+    if data.modality == "image" and not isinstance(model, Views):
+        seen = _outputs(Views(model, kind=task.kind).eval(), data, data.validation, device)
+        found["TestTimeAugmentation"] = task.evaluate(task.decode(seen), targets)
+    return found
 
 
 def train_subset(data: Data) -> Split:

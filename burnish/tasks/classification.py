@@ -28,12 +28,17 @@ class Classification:
     Attributes:
         classes: Class names, in the order of the network's outputs.
         metric_name: Primary metric.
+        threshold: Of two classes, the probability from which the second is answered. Metrics take a half; answers use
+            this one, which is fitted on validation when the network ships.
     """
 
     classes: tuple[str, ...]
     metric_name: str = "accuracy"
+    threshold: float = 0.5
 
     def __post_init__(self) -> None:
+        if self.threshold != 0.5 and len(self.classes) != 2:
+            raise ValueError(f"a threshold decides between two classes; there are {len(self.classes)}")
         usable = self.metric_names()
         if self.metric_name not in usable:
             raise ValueError(f"{self.metric_name!r} is no metric of classification; one of {', '.join(usable)}")
@@ -81,11 +86,15 @@ class Classification:
         return {name: METRICS[name](predictions, targets) for name in self.metric_names() if name not in trivial}
 
     def answers(self, predictions: Array) -> list[Any]:
-        return [self.classes[i] for i in predictions.argmax(1)]
+        chosen = predictions.argmax(1)
+        if self.threshold != 0.5:
+            chosen = (predictions[:, 1] >= self.threshold).astype(int)
+        return [self.classes[i] for i in chosen]
 
     def to_json(self) -> dict[str, Any]:
-        return {"kind": self.kind, "classes": list(self.classes), "metric": self.metric_name}
+        moved = {} if self.threshold == 0.5 else {"threshold": self.threshold}
+        return {"kind": self.kind, "classes": list(self.classes), "metric": self.metric_name} | moved
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Classification":
-        return cls(classes=tuple(value["classes"]), metric_name=value["metric"])
+        return cls(classes=tuple(value["classes"]), metric_name=value["metric"], threshold=value.get("threshold", 0.5))

@@ -9,11 +9,11 @@ from burnish.techniques.augment import Augment as Augment
 from burnish.techniques.batch_norm import BatchNorm as BatchNorm
 from burnish.techniques.class_balance import ClassBalance as ClassBalance
 from burnish.techniques.clip import GradientClip as GradientClip
-from burnish.techniques.cutmix import CutMix as CutMix
 from burnish.techniques.deepen import Deepen as Deepen
 from burnish.techniques.dropout import Dropout as Dropout
 from burnish.techniques.early_stopping import EarlyStopping as EarlyStopping
 from burnish.techniques.ema import EMA as EMA
+from burnish.techniques.ensemble import Ensemble as Ensemble
 from burnish.techniques.group_norm import GroupNorm as GroupNorm
 from burnish.techniques.label_smoothing import LabelSmoothing as LabelSmoothing
 from burnish.techniques.learning_rate import LearningRate as LearningRate
@@ -26,7 +26,10 @@ from burnish.techniques.sam import SAM as SAM
 from burnish.techniques.schedule import Schedule as Schedule
 from burnish.techniques.squeeze_excite import SqueezeExcite as SqueezeExcite
 from burnish.techniques.stochastic_depth import StochasticDepth as StochasticDepth
-from burnish.techniques.transfer import Transfer as Transfer
+from burnish.techniques.swa import SWA as SWA
+from burnish.techniques.temperature import TemperatureScaling as TemperatureScaling
+from burnish.techniques.test_time_augmentation import TestTimeAugmentation as TestTimeAugmentation
+from burnish.techniques.threshold import Threshold as Threshold
 from burnish.techniques.weight_decay import WeightDecay as WeightDecay
 from burnish.techniques.widen import Widen as Widen
 

@@ -24,8 +24,8 @@ class Schedule:
     """The learning rate over the training. Changes: `plan.schedule`.
 
     Attributes:
-        shape: `cosine` or `linear` fall to zero; `one_cycle` rises for 30 % of the training, then falls as a
-            cosine; `constant` stays.
+        shape: `cosine` or `linear` fall to zero; `one_cycle` rises as a cosine for 30 % of the training, then
+            falls as one; `constant` stays.
         warmup: Share of the training spent rising to the full rate; `one_cycle` brings its own.
     """
 

@@ -6,7 +6,7 @@ interrupted goes on bit for bit as if it had not been.
 
 import copy
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -20,18 +20,17 @@ from burnish.data.tensors import network_tensor
 from burnish.errors import UsageError
 from burnish.evaluation.predict import predict
 from burnish.plan import Averaging, Plan
-from burnish.training.averaging import Average, reestimate_batch_norm
+from burnish.training.averaging import Average, averager, reestimate_batch_norm
 from burnish.training.checkpoint import load_checkpoint, save_checkpoint
 from burnish.training.feed import batches, steps_per_epoch
-from burnish.training.freezing import Thawing, frozen_norms
 from burnish.training.optimizers import build_optimizer, multiplier, set_rate
-from burnish.training.precision import lowered
 from burnish.training.ranks import Group, current
 from burnish.training.seeds import generator, seed_everything
 
 __all__ = ["Fitted", "Objective", "calibration_batches", "device_for", "fit"]
 
 State = dict[str, torch.Tensor]
+Averages = dict[str, Average]  # by kind
 # (outputs, targets, inputs) -> loss to minimize
 Objective = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 CALIBRATION_ROWS = 2048
@@ -44,7 +43,7 @@ class Fitted:
     Attributes:
         model: The network, in eval mode: the last weights; the best on validation when the plan stops early;
             the average when the plan averages.
-        shadow: The running average, where one was asked for beside the last weights.
+        shadows: Averages kept beside the weights, by kind: `ema`, `swa`.
         curves: Per epoch: `epoch, train_loss, loss` (validation) and the primary metric.
         epoch_outputs: Validation outputs after each epoch, `(epochs, n, k)`.
         status: `done`, or `diverged` when the loss stopped being finite.
@@ -53,7 +52,7 @@ class Fitted:
     """
 
     model: nn.Module
-    shadow: nn.Module | None
+    shadows: dict[str, nn.Module]
     curves: tuple[dict[str, Any], ...]
     epoch_outputs: np.ndarray
     status: str
@@ -70,7 +69,9 @@ class _Progress:
     outputs: list[np.ndarray] = field(default_factory=list)
     best: State | None = None
     best_score: float = float("-inf")
+    last_score: float = float("-inf")
     since_best: int = 0
+    best_seconds: float = 0.0
     seconds: float = 0.0
     examples: int = 0
     status: str = "done"
@@ -100,7 +101,7 @@ def fit(
     data: Data | None = None,
     model: nn.Module | None = None,
     device: str = "auto",
-    shadow: Averaging | None = None,
+    shadows: Sequence[Averaging] = (),
     objective: Objective | None = None,
     checkpoint: Path | None = None,
     every: float = 0.0,
@@ -115,7 +116,7 @@ def fit(
         data: The split to use; the plan's own by default.
         model: Start from this network (it is not modified) instead of a fresh one.
         device: `auto`, `cpu`, `cuda`, ...
-        shadow: Keep a running average beside the weights, as a readout.
+        shadows: Keep these averages beside the weights, as readouts; a plan that averages keeps its own only.
         objective: Replaces the plan's loss; sees the inputs too, as distillation needs.
         checkpoint: File to go on from, and to write after an epoch.
         every: Seconds of work worth a checkpoint; a training that takes less never writes one.
@@ -133,11 +134,10 @@ def fit(
     seed_everything(seed, "start")
     network = copy.deepcopy(model) if model is not None else plan.build(seed)
     network = group.prepared(_placed(network, data, place), place)
-    optimizer = build_optimizer(plan.optimizer, network, plan.freeze, plan.rates)
-    thawing = Thawing(network, plan.freeze, plan.thaw)
-    averaging = plan.average or shadow
-    average = Average(network, averaging.decay) if averaging else None
-    progress = _restore(checkpoint, network, optimizer, average, group)
+    optimizer = build_optimizer(plan.optimizer, network, plan.freeze)
+    kinds = [plan.average] if plan.average else list(shadows)
+    averages = {averaging.kind: averager(network, averaging) for averaging in kinds}
+    progress = _restore(checkpoint, network, optimizer, averages, group)
     step_loss = objective or _plain(plan)
     kept = time.monotonic()
 
@@ -145,18 +145,20 @@ def fit(
         seed_everything(seed, "epoch", progress.epoch, *([] if group.first else [group.rank]))
         start = time.perf_counter()
         train_loss = _epoch(
-            plan, data, network, optimizer, average, step_loss, seed, progress.epoch, place, group, thawing, on_step
+            plan, data, network, optimizer, averages, step_loss, seed, progress.epoch, place, group, on_step
         )
+        for average in averages.values():
+            average.after_epoch(network, (progress.epoch + 1) / plan.epochs)
         progress.seconds += time.perf_counter() - start
         progress.examples += len(data.train)
-        _note(plan, data, network, average, train_loss, progress, group)
+        _note(plan, data, network, averages, train_loss, progress, group)
         if on_epoch:
             on_epoch(progress.curves[-1])
         progress.epoch += 1
         if checkpoint and group.first and time.monotonic() - kept >= every:
-            _keep(checkpoint, network, optimizer, average, progress)
+            _keep(checkpoint, network, optimizer, averages, progress)
             kept = time.monotonic()
-    return _finished(plan, data, network, average, progress, place)
+    return _finished(plan, data, network, averages, progress, place)
 
 
 def _epoch(
@@ -164,18 +166,16 @@ def _epoch(
     data: Data,
     network: nn.Module,
     optimizer: torch.optim.Optimizer,
-    average: Average | None,
+    averages: Averages,
     step_loss: Objective,
     seed: int,
     epoch: int,
     place: torch.device,
     group: Group,
-    thawing: Thawing,
     on_step: Callable[[nn.Module], None] | None = None,
 ) -> float:
     """One pass over the training rows; the mean loss of its steps."""
     network.train()
-    thawing.begin(epoch)
     forward = group.forward(network)
     steps, total = steps_per_epoch(len(data.train), plan.batch_size), 0.0
     for step, (x, y) in enumerate(batches(plan, data, seed=seed, epoch=epoch, device=place)):
@@ -184,9 +184,7 @@ def _epoch(
 
         def closure(x: torch.Tensor = x, y: torch.Tensor = y, share: float = share) -> torch.Tensor:
             optimizer.zero_grad(set_to_none=True)
-            with lowered(plan.precision, place):
-                outputs = forward(x)
-            loss = step_loss(outputs.float(), y, x) * share
+            loss = step_loss(forward(x), y, x) * share
             loss.backward()
             if plan.clip is not None:
                 nn.utils.clip_grad_norm_(network.parameters(), plan.clip)
@@ -198,8 +196,8 @@ def _epoch(
         total += loss
         if on_step:
             on_step(network)
-        if average:
-            average.update(network)
+        for average in averages.values():
+            average.after_step(network)
     return total / steps
 
 
@@ -207,13 +205,13 @@ def _note(
     plan: Plan,
     data: Data,
     network: nn.Module,
-    average: Average | None,
+    averages: Averages,
     train_loss: float,
     progress: _Progress,
     group: Group,
 ) -> None:
     """Measure on validation, remember the best weights, notice divergence."""
-    judged = average.network(network) if average and plan.average else network
+    judged = averages[plan.average.kind].network(network) if plan.average else network
     place = str(next(network.parameters()).device)
     outputs = group.from_first(lambda: predict(judged, data.validation, data.preparation, device=place))
     finite = np.isfinite(train_loss) and bool(np.isfinite(outputs).all())
@@ -232,8 +230,9 @@ def _note(
         better = oriented > progress.best_score + plan.stopping.min_delta
         progress.since_best = 0 if better else progress.since_best + 1
         if better:
+            progress.best_seconds = progress.seconds
             progress.best = {k: v.detach().cpu().clone() for k, v in judged.state_dict().items()}
-    progress.best_score = max(progress.best_score, oriented)
+    progress.best_score, progress.last_score = max(progress.best_score, oriented), oriented
 
 
 def _loss_of(plan: Plan, data: Data, outputs: np.ndarray) -> float:
@@ -249,7 +248,17 @@ def _plain(plan: Plan) -> Objective:
 
 
 def _stopped(plan: Plan, progress: _Progress) -> bool:
-    return plan.stopping is not None and progress.since_best >= plan.stopping.patience
+    """Whether the plan ends the training here: no improvement for long, good enough, or bad enough."""
+    rule = plan.stopping
+    if rule is None or progress.epoch == 0:
+        return False
+    sign = 1 if plan.data.task.primary.greater_is_better else -1
+    return (
+        progress.since_best >= rule.patience
+        or (rule.seconds is not None and progress.seconds - progress.best_seconds >= rule.seconds)
+        or (rule.threshold is not None and progress.last_score >= sign * rule.threshold)
+        or (rule.divergence is not None and progress.last_score <= sign * rule.divergence)
+    )
 
 
 def _placed(network: nn.Module, data: Data, place: torch.device) -> nn.Module:
@@ -259,24 +268,24 @@ def _placed(network: nn.Module, data: Data, place: torch.device) -> nn.Module:
 
 
 def _finished(
-    plan: Plan, data: Data, network: nn.Module, average: Average | None, progress: _Progress, place: torch.device
+    plan: Plan, data: Data, network: nn.Module, averages: Averages, progress: _Progress, place: torch.device
 ) -> Fitted:
-    averaged = None
-    if average and progress.status == "done":
-        averaged = average.network(network)
-        frozen = frozen_norms(network, plan.freeze)
-        reestimate_batch_norm(averaged, calibration_batches(data, plan.batch_size, place), keep=frozen)
+    shadows = {}
+    if progress.status == "done":
+        shadows = {kind: average.network(network).eval() for kind, average in averages.items() if average.steps}
+        for averaged in shadows.values():
+            reestimate_batch_norm(averaged, calibration_batches(data, plan.batch_size, place))
     final = network
     if plan.stopping and progress.best is not None:
         final = copy.deepcopy(network)
         final.load_state_dict(progress.best)
-    elif plan.average and averaged is not None:
-        final, averaged = averaged, None
+    elif plan.average and plan.average.kind in shadows:
+        final = shadows.pop(plan.average.kind)
     width = data.task.outputs
     outputs = np.stack(progress.outputs) if progress.outputs else np.zeros((0, len(data.validation), width), np.float32)
     return Fitted(
         model=final.eval(),
-        shadow=averaged.eval() if averaged is not None else None,
+        shadows=shadows,
         curves=tuple(progress.curves),
         epoch_outputs=outputs,
         status=progress.status,
@@ -298,28 +307,27 @@ def calibration_batches(data: Data, batch_size: int, place: torch.device) -> lis
 
 
 def _keep(
-    path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, average: Average | None, progress: _Progress
+    path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, averages: Averages, progress: _Progress
 ) -> None:
     state = {key: value for key, value in vars(progress).items() if key != "outputs"}
     state |= {
         "outputs": [torch.from_numpy(o) for o in progress.outputs],
         "network": network.state_dict(),
         "optimizer": optimizer.state_dict(),
-        "average": (average.steps, average.state) if average else None,
+        "averages": {kind: (average.steps, average.state) for kind, average in averages.items()},
     }
     save_checkpoint(path, state)
 
 
 def _restore(
-    path: Path | None, network: nn.Module, optimizer: torch.optim.Optimizer, average: Average | None, group: Group
+    path: Path | None, network: nn.Module, optimizer: torch.optim.Optimizer, averages: Averages, group: Group
 ) -> _Progress:
     state = group.from_first(lambda: load_checkpoint(path)) if path else None
     if state is None:
         return _Progress()
     network.load_state_dict(state.pop("network"))
     optimizer.load_state_dict(state.pop("optimizer"))
-    kept = state.pop("average")
-    if average and kept:
-        average.steps, average.state = kept
+    for kind, kept in state.pop("averages").items():
+        averages[kind].steps, averages[kind].state = kept
     state["outputs"] = [o.numpy() for o in state["outputs"]]
     return _Progress(**state)

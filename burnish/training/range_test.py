@@ -19,7 +19,7 @@ from burnish.plan import Plan
 from burnish.training.feed import batches
 from burnish.training.loop import device_for
 from burnish.training.optimizers import build_optimizer, set_rate
-from burnish.training.seeds import seed_everything
+from burnish.training.seeds import kept_randomness, seed_everything
 
 __all__ = ["RangeTest", "range_test"]
 
@@ -40,7 +40,7 @@ class RangeTest:
 def range_test(
     plan: Plan, *, seed: int = 0, data: Data | None = None, steps: int = 100, device: str = "auto"
 ) -> RangeTest:
-    """Run the range test of `plan`; nothing of it stays.
+    """Run the range test of `plan`; nothing of it stays: not in the network, nor in any random generator.
 
     Args:
         plan: Its network, loss, optimizer and batch size are used; its learning rate is not.
@@ -49,7 +49,11 @@ def range_test(
         steps: Steps from the lowest to the highest rate.
         device: Where to run.
     """
-    data, place = data or plan.data, device_for(device)
+    with kept_randomness():
+        return _tested(plan, seed, data or plan.data, steps, device_for(device))
+
+
+def _tested(plan: Plan, seed: int, data: Data, steps: int, place: torch.device) -> RangeTest:
     bare = replace(plan, batch=())
     seed_everything(seed, "range")
     network = copy.deepcopy(plan.build(seed)).to(place).train()

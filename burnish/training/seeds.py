@@ -4,13 +4,15 @@ Nothing depends on how much randomness was used before, so a run that is
 resumed at an epoch draws what the undisturbed run drew.
 """
 
+import contextlib
 import hashlib
 import random
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 
-__all__ = ["derive", "generator", "seed_everything"]
+__all__ = ["derive", "generator", "kept_randomness", "seed_everything"]
 
 
 def derive(seed: int, *names: object) -> int:
@@ -27,6 +29,19 @@ def derive(seed: int, *names: object) -> int:
 def generator(seed: int, *names: object) -> torch.Generator:
     """A CPU generator seeded with `derive(seed, *names)`."""
     return torch.Generator().manual_seed(derive(seed, *names))
+
+
+@contextlib.contextmanager
+def kept_randomness() -> Iterator[None]:
+    """Whatever is drawn or seeded inside, afterwards all generators go on as if nothing had been."""
+    python, legacy = random.getstate(), np.random.get_state()
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    with torch.random.fork_rng(devices=devices):
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(legacy)
 
 
 def seed_everything(seed: int, *names: object) -> None:

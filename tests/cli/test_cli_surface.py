@@ -12,8 +12,8 @@ from burnish.pipeline.recipe import Recipe
 DATA = "--data --group --max-rows --modality --target --task --time"
 TRAINING = "--batch-size --checkpoint --epochs --loss --lr --optimizer --resplit --with"
 JOB = (
-    "--budget --device --levels --log --max-drop --metric --min-gain --on --only --ranks --require --screen --seed "
-    "--target-score --threshold --vary-lr --workers"
+    "--budget --device --ensemble --levels --log --max-drop --metric --min-gain --on --only --ranks --require --screen "
+    "--seed --target-score --threshold --vary-lr --workers"
 )
 VIEW = "--help --json --quiet"
 SHARED = f"{DATA} {TRAINING} {JOB} {VIEW}"
@@ -23,6 +23,7 @@ SURFACE = {
     "compress": f"{VIEW} --budget --criterion --max-drop --ratios --require --schedule",
     "diagnose": f"{SHARED} --out --quick",
     "distill": f"{VIEW} --members --narrow --seeds --student --temperature --weight",
+    "ensemble": f"{VIEW} --device --distill --method --out --weights",
     "evaluate": f"{VIEW} --metric --split",
     "export": VIEW,
     "init": f"{VIEW} --force",
@@ -33,7 +34,7 @@ SURFACE = {
     "status": VIEW,
     "study": f"{SHARED} --out --dry-run",
     "techniques": f"{VIEW} --learned",
-    "train": f"{SHARED} --out --seeds",
+    "train": f"{SHARED} --out --same-split --seeds",
 }
 
 

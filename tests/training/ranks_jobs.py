@@ -29,10 +29,10 @@ def train(shared, payload):
     """Curves, outputs and weights of a training."""
     with together():
         fitted = fit(
-            plan(payload["techniques"]), seed=1, shadow=Averaging(decay=0.9), checkpoint=Path(payload["checkpoint"])
+            plan(payload["techniques"]), seed=1, shadows=[Averaging(decay=0.9)], checkpoint=Path(payload["checkpoint"])
         )
     weights = {name: value.tolist() for name, value in fitted.model.state_dict().items()}
-    shadow = {name: value.tolist() for name, value in fitted.shadow.state_dict().items()}
+    shadow = {name: value.tolist() for name, value in fitted.shadows["ema"].state_dict().items()}
     return {"curves": fitted.curves, "outputs": fitted.epoch_outputs, "weights": weights, "shadow": shadow}
 
 

@@ -13,6 +13,8 @@ from burnish.evaluation.predict import predict
 from burnish.plan import Averaging, Optimizer, Plan, Stopping
 from burnish.training import fit
 
+SHADOWS = [Averaging(decay=0.9), Averaging(kind="swa", start=0.5)]
+
 
 @pytest.fixture(scope="module")
 def plan() -> Plan:
@@ -41,7 +43,7 @@ def test_the_result_does_not_depend_on_global_random_state(plan: Plan) -> None:
 
 
 def test_an_interrupted_training_goes_on_bit_for_bit(plan: Plan, tmp_path) -> None:
-    whole = fit(plan, seed=3, shadow=Averaging(decay=0.9))
+    whole = fit(plan, seed=3, shadows=SHADOWS)
 
     class KilledError(Exception):
         pass
@@ -52,11 +54,12 @@ def test_an_interrupted_training_goes_on_bit_for_bit(plan: Plan, tmp_path) -> No
 
     file = tmp_path / "state.pt"
     with pytest.raises(KilledError):
-        fit(plan, seed=3, shadow=Averaging(decay=0.9), checkpoint=file, on_epoch=kill)
+        fit(plan, seed=3, shadows=SHADOWS, checkpoint=file, on_epoch=kill)
     assert file.exists()
-    resumed = fit(plan, seed=3, shadow=Averaging(decay=0.9), checkpoint=file)
+    resumed = fit(plan, seed=3, shadows=SHADOWS, checkpoint=file)
     assert states_equal(whole.model, resumed.model)
-    assert states_equal(whole.shadow, resumed.shadow)
+    for kind in ("ema", "swa"):
+        assert states_equal(whole.shadows[kind], resumed.shadows[kind])
     assert np.array_equal(whole.epoch_outputs, resumed.epoch_outputs)
     assert [c["train_loss"] for c in whole.curves] == [c["train_loss"] for c in resumed.curves]
 
@@ -152,3 +155,46 @@ def test_batch_statistics_are_estimated_on_mixed_classes(plan: Plan) -> None:
     classes = {rows[image.permute(1, 2, 0).numpy().tobytes()] for image in stored}
     assert len(first) == 32
     assert len(classes) > 5
+
+
+def test_swa_is_the_mean_that_torch_takes_and_its_statistics_are_estimated_anew(plan: Plan) -> None:
+    from torch.optim.swa_utils import AveragedModel, update_bn
+
+    from burnish.training.feed import steps_per_epoch
+    from burnish.training.loop import calibration_batches
+
+    torch.manual_seed(0)
+    normed = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 10))
+    swa = replace(plan, epochs=4, average=Averaging(kind="swa", start=0.75))
+    steps, reference, seen = steps_per_epoch(len(plan.data.train), plan.batch_size), AveragedModel(normed), []
+
+    def look(network: nn.Module) -> None:
+        seen.append(1)
+        if len(seen) in (3 * steps, 4 * steps):
+            reference.update_parameters(network)
+
+    fitted = fit(swa, seed=0, model=normed, device="cpu", on_step=look)
+    update_bn(calibration_batches(plan.data, plan.batch_size, torch.device("cpu")), reference)
+    assert fitted.shadows == {}
+    for name, value in reference.module.state_dict().items():
+        torch.testing.assert_close(fitted.model.state_dict()[name], value)
+
+
+@pytest.mark.parametrize(
+    ("rule", "epochs"),
+    [
+        (Stopping(patience=100, threshold=0.0), 1),  # good enough from the start
+        (Stopping(patience=100, divergence=1.0), 1),  # never good enough
+        (Stopping(patience=100, seconds=0.0), None),  # the first epoch without improvement
+        (Stopping(patience=100, threshold=2.0, divergence=-1.0, seconds=1e9), 6),
+    ],
+)
+def test_stopping_by_threshold_divergence_and_time(plan: Plan, rule: Stopping, epochs: int | None) -> None:
+    tiny = replace(plan, model="mlp", epochs=6, stopping=rule)
+    curves = fit(tiny, seed=0, device="cpu").curves
+    if epochs is not None:
+        assert len(curves) == epochs
+    else:
+        scores = [line["accuracy"] for line in curves]
+        best = [max(scores[: i + 1]) for i in range(len(scores))]
+        assert len(scores) in (1, 6) or all(a < b for a, b in zip(best[:-2], best[1:-1], strict=True))

@@ -1,7 +1,9 @@
 """Schedules, optimizers, range test, seeds."""
 
+import random
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -26,6 +28,29 @@ def test_cosine_equals_torch() -> None:
     reference = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=20)
     for step in range(20):
         assert multiplier(Schedule(kind="cosine"), step / 20) == pytest.approx(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        reference.step()
+
+
+def test_linear_and_warm_up_equal_torch() -> None:
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    warm = torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=1e-3, end_factor=1.0, total_iters=5)
+    fall = torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=1.0, end_factor=0.0, total_iters=15)
+    reference = torch.optim.lr_scheduler.SequentialLR(optimizer, [warm, fall], milestones=[5])
+    for step in range(20):
+        expected = optimizer.param_groups[0]["lr"]
+        assert multiplier(Schedule(kind="linear", warmup=0.25), step / 20) == pytest.approx(expected, abs=1.1e-3)
+        optimizer.step()
+        reference.step()
+
+
+def test_one_cycle_equals_torch() -> None:
+    steps, optimizer = 40, torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    reference = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1.0, total_steps=steps, cycle_momentum=False)
+    top, last = 0.3 * steps - 1, steps - 1  # where torch, which counts from 0, puts the peak and the end
+    for step in range(steps):
+        progress = 0.3 * step / top if step < top else 0.3 + 0.7 * (step - top) / (last - top)
+        assert multiplier(Schedule(kind="one_cycle"), progress) == pytest.approx(optimizer.param_groups[0]["lr"])
         optimizer.step()
         reference.step()
 
@@ -83,9 +108,20 @@ def test_an_epoch_visits_each_row_once() -> None:
 
 
 def test_the_range_test_leaves_no_trace_and_suggests_a_usable_rate() -> None:
-    plan = Plan(model="cnn", data=load("digits"), batch_size=32)
-    before = [p.clone() for p in plan.probe().parameters()]
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.BatchNorm1d(16), nn.Dropout(0.1), nn.Linear(16, 10))
+    network[1].bias.requires_grad_(False)
+    plan = Plan(model=network, data=load("digits"), batch_size=32, freeze=("1.",))
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    flags = [p.requires_grad for p in network.parameters()]
+    states = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
     tested = range_test(plan, steps=60)
-    assert all(torch.equal(a, b) for a, b in zip(before, plan.probe().parameters(), strict=True))
-    assert 1e-4 <= tested.suggestion <= 3e-2
+    assert torch.equal(torch.get_rng_state(), states[0])
+    assert (np.random.get_state()[1] == states[1]).all()
+    assert random.getstate() == states[2]
+    assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
+    assert [p.requires_grad for p in network.parameters()] == flags
+    assert all(p.grad is None for p in network.parameters())
+    assert network.training
+    assert 1e-4 <= tested.suggestion <= 1e-1
     assert range_test(replace(plan), steps=60).suggestion == tested.suggestion

@@ -50,11 +50,11 @@ def test_two_ranks_train_as_one_does(tmp_path):
     for job in jobs:
         result = found[job.id]
         assert "error" not in result, result
-        alone = fit(ranks_jobs.plan(job.payload["techniques"]), seed=1, shadow=Averaging(decay=0.9))
+        alone = fit(ranks_jobs.plan(job.payload["techniques"]), seed=1, shadows=[Averaging(decay=0.9)])
         assert np.allclose(result["outputs"], alone.epoch_outputs, **CLOSE)
         losses = [[line["train_loss"] for line in curves] for curves in (result["curves"], alone.curves)]
         assert np.allclose(*losses, **CLOSE)
-        for part, model in (("weights", alone.model), ("shadow", alone.shadow)):
+        for part, model in (("weights", alone.model), ("shadow", alone.shadows["ema"])):
             for name, value in model.state_dict().items():
                 assert np.allclose(result[part][name], value.numpy(), **CLOSE), name
         assert (tmp_path / f"{job.id}.pt").exists(), "the first rank writes checkpoints"

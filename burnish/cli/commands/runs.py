@@ -22,6 +22,9 @@ def train(
     seeds: Annotated[
         int, typer.Option("--seeds", metavar="N", min=1, help="Trainings, each with its own seed and split.")
     ] = 3,
+    same_split: Annotated[
+        bool, typer.Option("--same-split", metavar="", help="One split for all seeds, as `burnish ensemble` needs.")
+    ] = False,
 ) -> None:
     """Train a network, with techniques or without, and print scores with intervals."""
     recipe, out = asked.job(network)
@@ -29,7 +32,7 @@ def train(
     from burnish.pipeline.stages.pilot import score_estimate, usable
 
     with watching(json=asked.json, quiet=asked.quiet, kept=out) as observer:
-        runs = train_plans(recipe, seeds=seeds, out=out, observer=observer)
+        runs = train_plans(recipe, seeds=seeds, same_split=same_split, out=out, observer=observer)
     plans = [
         {"techniques": list(key), "score": score_estimate(usable(list(group)))}
         for key, group in itertools.groupby(runs, key=lambda run: run.techniques)

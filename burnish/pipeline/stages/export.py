@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from burnish.evaluation.thresholds import crossfit_thresholds
+from burnish.evaluation.calibration import crossfit_temperature
+from burnish.evaluation.thresholds import crossfit_threshold, crossfit_thresholds
 from burnish.exporting.latency import latency
 from burnish.exporting.onnx import export_onnx
 from burnish.exporting.package import ModelPackage, write_package
@@ -17,9 +18,10 @@ from burnish.model.build import probe_inputs
 from burnish.pipeline.deployed import example_batch
 from burnish.pipeline.pruning import trained_network
 from burnish.pipeline.setup import plan_from_base
+from burnish.pipeline.stages.ensemble import shipped_ensemble
 from burnish.pipeline.work import Work
 from burnish.records import to_json
-from burnish.tasks import Multilabel, Task
+from burnish.tasks import Classification, Multilabel, Task
 
 __all__ = ["export"]
 
@@ -32,41 +34,69 @@ def export(work: Work) -> dict[str, Any]:
     network = trained_network(plan, work.ledger, chosen["run"])
     baseline = trained_network(plan_from_base(work.plan, work.base, []), work.ledger, finish["baseline"])
     exported = export_onnx(baseline, probe_inputs(work.data), work.root / "baseline.onnx")
+    run, step, source = work.ledger.run(chosen["run"]), compressed["chosen"], work.plan.source.to_json()
+    whole = shipped_ensemble(work)
+    if whole is not None:  # asked for, better than its best member, and within --require
+        found, network = whole
+        section = found["report"]["ensemble"]
+        chosen = chosen | {"path": section["path"], "export": section["export"], "parameters": section["parameters"]}
+        step = f"ensemble of {len(found['members'])}"
+        source = {"kind": "ensemble", "member": source, "runs": found["members"], "combination": found["combination"]}
     parity = _parity(work, network, work.root / chosen["path"])
     write_bytes(work.root / "model.onnx", (work.root / chosen["path"]).read_bytes())
     save_weights(network, work.root / "model.safetensors")
-    run = work.ledger.run(chosen["run"])
-    task, thresholds = _thresholds(work)
+    temperature, calibration = _temperature(work)
+    task, thresholds = _thresholds(work, temperature)
     write_package(
         work.root,
         ModelPackage(
             task=task,
+            temperature=temperature,
             preparation=work.data.preparation,
-            source=work.plan.source.to_json(),
+            source=source,
             techniques=tuple(finish["techniques"]),
             plan_key=run.plan_key,
-            pruned=run.detail.get("history"),
+            pruned=None if whole else run.detail.get("history"),
         ),
     )
     section = parity | {
         "path": "model.onnx",
         "format": "onnx",
-        "step": compressed["chosen"],
+        "step": step,
         "opset": chosen["export"]["opset"],
         "bytes": _size(work.root / "model.onnx"),
         "baseline_bytes": exported.bytes,
         "parameters": chosen["parameters"],
     }
-    section |= _latencies(work) | thresholds
+    section |= _latencies(work) | thresholds | calibration
     return to_json({"report": {"export": section}})
 
 
-def _thresholds(work: Work) -> tuple[Task, dict[str, Any]]:
-    """For labels: the task with thresholds fitted on validation, where cross-fitted ones are better; and the proof."""
+def _temperature(work: Work) -> tuple[float, dict[str, Any]]:
+    """For classes: the temperature fitted on validation, where a cross-fitted one is better; and the proof."""
     data = work.data
+    if data.task.kind != "classification":
+        return 1.0, {}
+    found = crossfit_temperature(_validation_outputs(work), data.validation.targets, data.task)
+    return (found["temperature"] if found["accepted"] else 1.0), {"calibration": found}
+
+
+def _validation_outputs(work: Work) -> Any:
+    return run_onnx(work.root / "model.onnx", work.data.preparation.network_input(work.data.validation.inputs))
+
+
+def _thresholds(work: Work, temperature: float) -> tuple[Task, dict[str, Any]]:
+    """The task with thresholds fitted on validation, where cross-fitted ones are better; and the proof."""
+    data = work.data
+    if isinstance(data.task, Classification) and data.task.outputs == 2:
+        decoded = data.task.decode(_validation_outputs(work) / temperature)
+        between = crossfit_threshold(decoded, data.validation.targets, data.task)
+        accepted = between is not None and between["accepted"]
+        moved = replace(data.task, threshold=between["threshold"]) if between and accepted else data.task
+        return moved, {} if between is None else {"threshold": between}
     if not isinstance(data.task, Multilabel):
         return data.task, {}
-    outputs = run_onnx(work.root / "model.onnx", data.preparation.network_input(data.validation.inputs))
+    outputs = _validation_outputs(work)
     found = crossfit_thresholds(data.task.decode(outputs), data.validation.targets, data.task)
     task = replace(data.task, thresholds=tuple(found["thresholds"])) if found["accepted"] else data.task
     return task, {"thresholds": found}

@@ -3,6 +3,8 @@
 import math
 from typing import Any
 
+import numpy as np
+
 from burnish.evaluation.paired import paired_splits
 from burnish.pipeline.running import check_finished, spec
 from burnish.pipeline.work import Work
@@ -10,12 +12,27 @@ from burnish.records import Run, to_json
 
 __all__ = ["arm_runs", "finish"]
 
+IN_TRAINING = ("EMA", "SWA", "EarlyStopping")
+AFTERWARDS = {
+    "TemperatureScaling": "fitted on what ships, see Export",
+    "Threshold": "fitted on what ships, see Export",
+    "TestTimeAugmentation": "it costs five computations instead of one, so it ships only when asked for",
+}
+NOTATIONS = {
+    "EMA": "EMA(decay=0.99)",
+    "SWA": "SWA(start=0.75)",
+    "EarlyStopping": "EarlyStopping(patience={epochs})",
+    "TemperatureScaling": "TemperatureScaling()",
+    "Threshold": "Threshold()",
+    "TestTimeAugmentation": "TestTimeAugmentation(shift=1)",
+}
+
 
 def finish(work: Work) -> dict[str, Any]:
     """Train what ships. A readout is added when the lower bound of its paired gain is above zero."""
     shipped = work.stage("confirm")["ships"]
     arm = [r for r in arm_runs(work, shipped) if r.status == "done"]
-    verdicts = [_judge(work, name, arm) for name in ("EMA", "EarlyStopping")]
+    verdicts = [_judge(work, name, arm) for name in IN_TRAINING]
     accepted = [v for v in verdicts if v["accepted"]]
     best = max(accepted, key=lambda v: v["gain"].value, default=None)
     for verdict in accepted:
@@ -37,11 +54,27 @@ def finish(work: Work) -> dict[str, Any]:
         "winner": winner.id,
         "techniques": techniques,
         "report": {
-            "readouts": to_json(verdicts),
+            "readouts": to_json([*verdicts, *_afterwards(work, arm)]),
             "curves": {"baseline": list(baseline.curves), "winner": list(winner.curves)},
             "shipped": techniques,
         },
     }
+
+
+def _afterwards(work: Work, arm: list[Run]) -> list[dict[str, Any]]:
+    """Readouts of finished networks: fitted on what ships when it is exported, or too dear to ship unasked."""
+    found = []
+    for name, why in AFTERWARDS.items():
+        if not any(name in run.readouts for run in arm):
+            continue
+        verdict = _judge(work, name, arm)
+        verdict |= {"accepted": False, "reason": f"{verdict['reason']}; {why}"}
+        found.append(verdict)
+        if name == "TemperatureScaling":
+            losses = [(r.scores["log_loss"], r.readouts[name]["log_loss"]) for r in arm if name in r.readouts]
+            before, after = np.mean(losses, axis=0)
+            verdict["reason"] = f"log loss {before:.3f} to {after:.3f}, same answers; {why}"
+    return found
 
 
 def arm_runs(work: Work, techniques: list[str]) -> list[Run]:
@@ -52,7 +85,7 @@ def arm_runs(work: Work, techniques: list[str]) -> list[Run]:
 
 def _judge(work: Work, name: str, runs: list[Run]) -> dict[str, Any]:
     primary, data = work.data.task.primary, work.data
-    technique = "EMA(decay=0.99)" if name == "EMA" else f"EarlyStopping(patience={work.base['epochs']})"
+    technique = NOTATIONS[name].format(epochs=work.base["epochs"])
     pairs = [(r.score, r.readouts[name][primary.name]) for r in runs if name in r.readouts]
     pairs = [p for p in pairs if all(map(math.isfinite, p))]
     if len(pairs) < 3:

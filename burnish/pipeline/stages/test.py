@@ -9,6 +9,7 @@ from burnish.evaluation.generalization import generalization
 from burnish.evaluation.paired import paired_examples
 from burnish.evaluation.quality import confusion, interval_of, per_class, quality, reliability_of
 from burnish.evaluation.simple import beside
+from burnish.exporting.package import read_package
 from burnish.exporting.runtime import run as run_onnx
 from burnish.ledger import write_bytes
 from burnish.pipeline.work import Work
@@ -17,6 +18,7 @@ from burnish.records import to_json
 
 __all__ = ["final_test"]
 
+SHIPPED = "model.onnx"  # its temperature is in model.json
 REASON = "final measurement of baseline and shipped model"
 Array = np.ndarray
 
@@ -76,7 +78,7 @@ def _without_test(work: Work) -> dict[str, Any]:
 def _predictions(work: Work, file: str, split: Split) -> Array:
     stored = split.inputs
     outputs = run_onnx(work.root / file, work.data.preparation.network_input(stored))
-    return work.data.task.decode(outputs)
+    return read_package(work.root).decode(outputs) if file == SHIPPED else work.data.task.decode(outputs)
 
 
 def _quality(work: Work, metrics: dict[str, Any], predictions: Array, targets: Array) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from burnish.reporting.document import Block, Cell, Column, Facts, Section, Table, Text, code, gain_cell
-from burnish.reporting.format import DASH, bytes_text, estimate, number, ratio, sentence, significant
+from burnish.reporting.format import DASH, estimate, number, ratio, sentence, significant
 from burnish.reporting.view import View
 
 __all__ = ["readouts"]
@@ -48,28 +48,71 @@ def _row(view: View, row: dict[str, Any]) -> tuple[Cell, ...]:
 
 
 def _ensemble(view: View) -> list[Block]:
+    """What an ensemble brings over its best member, who its members are, and how much they differ."""
     if view.skipped("ensemble"):
         return [Text(text=f"Ensemble: {view.skipped('ensemble')}", tone="skipped")]
-    items = tuple((f"Ensemble: {name.replace('_', ' ')}", _fact(view, name, value)) for name, value in _entries(view))
-    return [Facts(items=items)] if items else []
+    found = view.mapping("ensemble")
+    blocks: list[Block] = [Facts(items=tuple(_facts(view, found)))]
+    members = found.get("members") or []
+    if members:
+        blocks.append(Table(columns=MEMBER_COLUMNS, rows=tuple(_member(view, row) for row in members)))
+    blocks += [Text(text=str(text), tone="note") for text in found.get("left_out") or []]
+    return blocks
 
 
-def _entries(view: View) -> list[tuple[str, Any]]:
-    return [(name, value) for name, value in view.mapping("ensemble").items() if value not in (None, "", [], {})]
+MEMBER_COLUMNS = (
+    Column(name="Member"),
+    Column(name="Score", kind="num"),
+    Column(name="Share", kind="num"),
+    Column(name="Gain of having it", kind="num"),
+)
 
 
-def _fact(view: View, name: str, value: Any) -> Cell:
-    if isinstance(value, list):
-        return Cell(text=", ".join(str(item) for item in value))
-    if name.endswith("ratio"):
-        return Cell(text=ratio(value))
-    if name == "bytes":
-        return Cell(text=bytes_text(value))
-    if name in ("gain", "difference"):
-        return gain_cell(value, view.scale, unit=True)
-    found = estimate(value)
-    if found is not None and name in ("score", "before", "after", "single", "best_single"):
-        return Cell(text=view.scale.score(found), detail=view.scale.interval(found))
-    if isinstance(value, bool):
-        return Cell(text="yes" if value else "no")
-    return Cell(text=significant(value) if number(value) is not None else str(value))
+def _member(view: View, row: dict[str, Any]) -> tuple[Cell, ...]:
+    without = number(row.get("without"))
+    return (
+        Cell(text=str(row.get("name") or ""), detail=", ".join(row.get("techniques") or [])),
+        Cell(text=_score(view, row.get("score"))),
+        Cell(text=significant(row.get("share"))),
+        Cell(text=DASH if without is None else f"{without:+.2g}", tone="muted"),
+    )
+
+
+def _facts(view: View, found: dict[str, Any]) -> list[tuple[str, Cell]]:
+    """The ensemble in a few lines; what it has no number for is left out."""
+    items = [
+        ("Ensemble", Cell(text=f"{found.get('method') or ''} of {len(found.get('members') or [])}")),
+        ("Its score", Cell(text=_score(view, found.get("score")))),
+        ("Best member", Cell(text=_score(view, found.get("best_score")), detail=str(found.get("best_member") or ""))),
+        ("Gain over it", gain_cell(estimate(found.get("gain")), view.scale, unit=True)),
+    ]
+    costs = [f"{ratio(found[key])} {what}" for key, what in COSTS.items() if found.get(key)]
+    items += [("Cost, to one member", Cell(text=", ".join(costs)))] if costs else []
+    differ = [
+        f"{name.replace('_', ' ')} {significant(value)}"
+        for name, value in (found.get("diversity") or {}).items()
+        if number(value) is not None
+    ]
+    items += [("How members differ", Cell(text=", ".join(differ)))] if differ else []
+    items += [("Spread of members", Cell(text=_spread(found["spread"])))] if found.get("spread") else []
+    word = "yes" if found.get("ships") else "no"
+    return [*items, ("Ships", Cell(text=word, detail=sentence(found.get("reason"))))]
+
+
+COSTS = {"size_ratio": "size", "operations_ratio": "operations", "latency_ratio": "time"}
+
+
+def _spread(found: dict[str, Any]) -> str:
+    """What the members' spread says about the error of a value."""
+    parts = [f"deviation {significant(found.get('deviation'))}"]
+    if number(found.get("correlation")) is not None:
+        parts.append(f"rank correlation with the error {significant(found['correlation'])}")
+    for row in found.get("coverage") or []:
+        inside = estimate(row.get("coverage"))
+        if inside is not None:
+            parts.append(f"{inside.value:.0%} within the {row['nominal']:.0%} interval")
+    return ", ".join(parts)
+
+
+def _score(view: View, value: Any) -> str:
+    return DASH if number(value) is None else view.scale.score(value)
