@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from burnish.model.account import Account
     from burnish.model.sources import ModelSource
 
 __all__ = ["Averaging", "BatchTransform", "Optimizer", "Plan", "Schedule", "Stopping", "Technique"]
@@ -249,6 +250,15 @@ class Plan:
         from burnish.model.build import probed
 
         return probed(self.source, self.data, self.edits)
+
+    def account(self) -> "tuple[Account, ...]":
+        """What each technique that edits the network did to it: what is changed, and what was left and why."""
+        from burnish.model.build import accounts
+
+        edits = iter(self.edits)
+        bare = Plan(model=self.model, data=self.data, epochs=self.epochs)
+        steps = [(repr(t), [next(edits) for _ in t(bare).edits]) for t in self.applied]
+        return accounts(self.source, self.data, [(text, own) for text, own in steps if own])
 
     # -- identity ---------------------------------------------------------------------------------
 

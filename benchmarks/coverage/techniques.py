@@ -74,28 +74,29 @@ def examined(network: Any, before: nn.Module, after: nn.Module) -> Record:
 
 def tensors(model: nn.Module) -> dict[str, torch.Tensor]:
     """Parameters and buffers by name, without the wrapping that surgery adds around a layer."""
-    from burnish.model.surgery import Wrapped
-
-    wrappers = {id(module) for module in model.modules() if isinstance(module, Wrapped)}
-    modules = dict(model.named_modules(remove_duplicate=False))
-
-    def plain(path: str) -> str:
-        parts = path.split(".") if path else []
-        keep = [p for i, p in enumerate(parts) if not (p == "layer" and id(modules[".".join(parts[:i])]) in wrappers)]
-        return ".".join(keep)
+    from burnish.model.account import plain_paths
 
     found = {}
-    for path, module in modules.items():
+    for path, module in plain_paths(model):
         for name, value in [*module._parameters.items(), *module._buffers.items()]:
             if value is not None:
-                found[f"{plain(path)}.{name}"] = value.detach()
+                found[f"{path}.{name}"] = value.detach()
     return found
 
 
 def weights(before: nn.Module, after: nn.Module) -> Record:
-    """How many of the network's tensors are there to the bit, and which are altered, resized or gone."""
+    """How many tensors are there to the bit, and which are altered, fitted in an exchanged layer, resized or gone."""
     old, new = tensors(before), tensors(after)
-    found: Record = {"kept": 0, "altered": [], "resized": [], "gone": [], "new": len(set(new) - set(old))}
+    exchanged = kinds(before).items() - kinds(after).items()
+    paths = {path for path, _ in exchanged}
+    found: Record = {
+        "kept": 0,
+        "altered": [],
+        "refitted": [],
+        "resized": [],
+        "gone": [],
+        "new": len(set(new) - set(old)),
+    }
     for name, value in old.items():
         if name not in new:
             found["gone"].append(name)
@@ -104,8 +105,15 @@ def weights(before: nn.Module, after: nn.Module) -> Record:
         elif torch.equal(new[name], value):
             found["kept"] += 1
         else:
-            found["altered"].append(name)
+            found["refitted" if name.rpartition(".")[0] in paths else "altered"].append(name)
     return found
+
+
+def kinds(model: nn.Module) -> dict[str, str]:
+    """Classes of the modules by path."""
+    from burnish.model.account import plain_paths
+
+    return {path: type(module).__name__ for path, module in plain_paths(model)}
 
 
 def gradients(before: nn.Module, after: nn.Module, inputs: torch.Tensor) -> Record:

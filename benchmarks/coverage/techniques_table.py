@@ -55,7 +55,7 @@ def cell(name: str, outcome: Record | None) -> str:
         return "-"
     if fault(name, outcome):
         return "!"
-    rewritten = len(outcome["weights"]["altered"]) + len(outcome["weights"]["resized"])
+    rewritten = sum(len(outcome["weights"].get(kind, ())) for kind in ("altered", "refitted", "resized"))
     return ("=" if outcome["same_at_start"] else "~") + (f" {rewritten}" if rewritten else "")
 
 

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from burnish.errors import NotApplicable
-from burnish.model.flow import activation_name, hidden_activations
+from burnish.model.account import changed, left
+from burnish.model.flow import activation_name, hidden_activations, is_gate, role
 from burnish.model.rewriting import FUNCTIONS, rewritten, same
 from burnish.model.roles import ACTIVATIONS, BOUNDED
 from burnish.model.surgery import replaced
@@ -57,17 +58,43 @@ def swapped(model: nn.Module, inputs: Tensor, name: str) -> nn.Module:
         raise NotApplicable(_nothing(seen, name))
     modules = _without_aliases(model, inputs, found.modules)
     network, paths = replaced(model, lambda path, module: path in modules, lambda old: ACTIVATIONS[name]())
-    changed = bool(paths)
+    done = bool(paths)
     for owner, sites in found.sites.items():
         exchanged = rewritten(network, owner, sites, name, inputs)
-        network, changed = (network, changed) if exchanged is None else (exchanged, True)
-    if not changed:
+        _tell(owner, sites, name, done=exchanged is not None)
+        network, done = (network, done) if exchanged is None else (exchanged, True)
+    if not done:
         raise NotApplicable(
             "the network's activations cannot be exchanged alone: its forward decides in Python what it computes, "
             "or uses a value that an activation has overwritten; use modules such as torch.nn.ReLU() in it"
         )
     _tell_fused_layers(network)
     return network
+
+
+def _tell(owner: str, sites: tuple[tuple[str, bool], ...], name: str, *, done: bool) -> None:
+    functions = ", ".join(dict.fromkeys(site for site, free in sites if free))
+    if done:
+        changed(owner, f"{functions} → {name} in its forward")
+    else:
+        left(owner, f"{functions} in its forward cannot be exchanged alone")
+
+
+def _say_why(seen: Trace, hidden: set[int], name: str) -> None:
+    """What is no hidden activation, or is one that stays."""
+    for call in seen.calls:
+        if role(call) != "activation":
+            continue
+        reasons = (
+            (f"{name} already", activation_name(call) == name),
+            ("a gate", is_gate(seen, call)),
+            ("after the last layer", call.index not in hidden),
+            (f"{call.name or type(call.module).__name__} is not exchanged", not activation_name(call)),
+            ("in a forward that is used several times", not _exchangeable(seen, call, hidden)),
+        )
+        why = next((why for why, holds in reasons if holds), "")
+        if why:
+            left(call.path, why)
 
 
 def _nothing(seen: Trace, name: str) -> str:
@@ -78,6 +105,7 @@ def _nothing(seen: Trace, name: str) -> str:
 
 def _found(seen: Trace, name: str) -> _Found:
     hidden = {c.index for c in hidden_activations(seen)}
+    _say_why(seen, hidden, name)
     calls = [(c, _exchangeable(seen, c, hidden)) for c in seen.calls if activation_name(c)]
     kept = {c.path for c, free in calls if c.module is not None and not free}
     modules = {c.path for c, free in calls if c.module is not None and free and activation_name(c) != name}

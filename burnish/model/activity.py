@@ -3,14 +3,15 @@
 import copy
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from burnish.model.flow import role
-from burnish.model.roles import is_leaf
+from burnish.model.flow import activation_name, role
+from burnish.model.roles import BOUNDED, is_leaf
 from burnish.model.tracing import Call, Trace, plain_attention
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Activity", "gradient_norms", "time_shares"]
 
 REPEATS, WARM_UP = 5, 2
+STUCK, MOSTLY = 0.95, 0.9  # a bounded activation this close to its limits, for this share of a unit's values
 CARRIED = ("norm", "dropout", "same")  # what may stand between a layer and its activation
 
 
@@ -28,32 +30,51 @@ class Activity:
     def __init__(self) -> None:
         self.moments: dict[int, tuple[float, float]] = {}
         self.moving: dict[int, dict[int, Tensor]] = {}
+        self.stuck: dict[int, dict[int, Tensor]] = {}
 
     def note(self, call: Call, result: Tensor) -> None:
-        """Mean and deviation of a result, and which units of an activation ever change."""
+        """Mean and deviation of a result, which units of an activation ever change, and which are at a limit."""
         if not result.is_floating_point() or not result.numel():
             return
         values = result.detach().float()
         self.moments[call.index] = (float(values.mean()), float(values.std(correction=0)))
         if role(call) == "activation" and values.ndim > 1:
             self.moving[call.index] = {dim: _moving(values, dim) for dim in {1, values.ndim - 1}}
+            if activation_name(call) in BOUNDED:
+                centred = 2 * values - 1 if activation_name(call) == "sigmoid" else values
+                self.stuck[call.index] = {dim: _stuck(centred, dim) for dim in {1, values.ndim - 1}}
 
     def by_path(self, trace: Trace) -> dict[str, dict[str, Any]]:
-        """`mean, std` of each layer, and `units, dead` of each layer with an activation behind it."""
+        """`mean, std` of each layer, and `units, dead, saturated` of each layer with an activation behind it."""
         found: dict[str, dict[str, Any]] = defaultdict(dict)
         for call in trace.calls[1:]:
             if call.module is not None and call.index in self.moments and "mean" not in found[call.path]:
                 found[call.path] |= dict(zip(("mean", "std"), self.moments[call.index], strict=True))
-        alive: dict[str, Tensor] = {}
-        for index, by_dimension in self.moving.items():
-            call, source = trace.calls[index], _source(trace, index)
-            moving = by_dimension[_unit(source, call)]
-            for path in {c.path for c in (call, source) if c is not None and c.module is not None}:
-                before = alive.get(path)
-                alive[path] = before | moving if before is not None and len(before) == len(moving) else moving
-        for path, moving in alive.items():
+        for path, moving in _of_layers(trace, self.moving, torch.logical_or).items():
             found[path] |= {"units": len(moving), "dead": int((~moving).sum())}
+        for path, stuck in _of_layers(trace, self.stuck, torch.logical_and).items():
+            found[path]["saturated"] = int(stuck.sum())
         return dict(found)
+
+
+def _of_layers(
+    trace: Trace, told: dict[int, dict[int, Tensor]], joined: Callable[[Tensor, Tensor], Tensor]
+) -> dict[str, Tensor]:
+    """What is told of units, for the activation and for the layer before it; calls of one layer are joined."""
+    found: dict[str, Tensor] = {}
+    for index, by_dimension in told.items():
+        call, source = trace.calls[index], _source(trace, index)
+        units = by_dimension[_unit(source, call)]
+        for path in {c.path for c in (call, source) if c is not None and c.module is not None}:
+            before = found.get(path)
+            found[path] = joined(before, units) if before is not None and len(before) == len(units) else units
+    return found
+
+
+def _stuck(values: Tensor, dim: int) -> Tensor:
+    """Units, along `dim`, that are mostly at their limits, -1 and 1."""
+    others = [d for d in range(values.ndim) if d != dim]
+    return (values.abs() > STUCK).float().mean(others) >= MOSTLY
 
 
 def _moving(values: Tensor, dim: int) -> Tensor:

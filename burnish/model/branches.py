@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from burnish.model.flow import is_gate, role
 from burnish.model.tracing import Call, Trace
 
-__all__ = ["Branch", "branches", "gated"]
+__all__ = ["Branch", "branches", "endings", "gated"]
 
 _SUMS = {"add", "radd", "iadd"}
+_SCALES = {"mul", "rmul", "imul", "multiply"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +43,19 @@ def branches(seen: Trace) -> tuple[Branch, ...]:
 def gated(seen: Trace, branch: Branch) -> bool:
     """Whether the branch is multiplied with a gate that it computes: squeeze-and-excitation is there already."""
     return any(is_gate(seen, seen.calls[index]) for index in branch.calls)
+
+
+def endings(seen: Trace, branch: Branch) -> list[int]:
+    """Calls, last first, whose result is only scaled, dropped from or reshaped until the sum: a zero stays zero."""
+    found: list[int] = []
+    index, taker = branch.end, branch.sum
+    while [c.index for c in seen.consumers(index)] == [taker] and index not in seen.outputs:
+        found.append(index)
+        call = seen.calls[index]
+        if len(call.inputs) != 1 or not (role(call) in ("dropout", "reshape") or call.name in _SCALES):
+            break
+        index, taker = call.inputs[0], index
+    return found
 
 
 def _before(seen: Trace) -> list[frozenset[int]]:

@@ -6,6 +6,7 @@ import hashlib
 import random
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch.nn.parameter import is_lazy
 
 from burnish.data.tensors import network_tensor
 from burnish.errors import BurnishError, UsageError
+from burnish.model.account import Account, differences, listening
 from burnish.model.sources import ModelSource
 from burnish.model.surgery import Probe
 from burnish.tasks import Task
@@ -22,7 +24,7 @@ from burnish.tasks import Task
 if TYPE_CHECKING:
     from burnish.data.data import Data
 
-__all__ = ["build", "check_output", "probe_inputs", "probed"]
+__all__ = ["accounts", "build", "check_output", "probe_inputs", "probed"]
 
 PROBE_ROWS = 64
 KEPT = 8  # probed networks kept in memory
@@ -39,13 +41,40 @@ def build(source: ModelSource, data: "Data", edits: Sequence[Any], seed: int) ->
         UsageError: the network cannot be created.
         NotApplicable: an edit has nothing to do.
     """
-    inputs = probe_inputs(data)
+    probe = Probe(inputs=probe_inputs(data), trained=source.trained)
     with _isolated(seed):
-        info = {"vocabulary": len(data.preparation.vocabulary)}
-        network = source.create(data.input_shape, data.task.outputs, info)
-        _materialize(network, inputs, data.task)
+        network = _created(source, data, probe)
         for edit in edits:
-            network = edit(network, probe=Probe(inputs=inputs, trained=source.trained))
+            network, probe = edit(network, probe=probe), _after(probe, edit)
+    return network
+
+
+def accounts(source: ModelSource, data: "Data", edits: Sequence[tuple[str, Sequence[Any]]]) -> tuple[Account, ...]:
+    """What techniques, given by notation with their edits, do to the network of seed 0, in order."""
+    probe, found = Probe(inputs=probe_inputs(data), trained=source.trained), []
+    with _isolated(0):
+        network = _created(source, data, probe)
+        for technique, steps in edits:
+            before = network
+            with listening() as heard:
+                for edit in steps:
+                    network, probe = edit(network, probe=probe), _after(probe, edit)
+            told = [(path, words) for kind, path, words in heard if kind == "changed"]
+            kept = dict.fromkeys((path, words) for kind, path, words in heard if kind == "left")
+            seen = differences(before, network)
+            found.append(Account(technique=technique, changed=(*seen, *told), left=tuple(kept)))
+    return tuple(found)
+
+
+def _after(probe: Probe, edit: Any) -> Probe:
+    """From an edit that brings weights on, the network's weights are to be kept."""
+    return replace(probe, trained=probe.trained or getattr(edit, "gives_weights", False))
+
+
+def _created(source: ModelSource, data: "Data", probe: Probe) -> nn.Module:
+    info = {"vocabulary": len(data.preparation.vocabulary)}
+    network = source.create(data.input_shape, data.task.outputs, info)
+    _materialize(network, probe.inputs, data.task)
     return network
 
 

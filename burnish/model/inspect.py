@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from burnish.errors import BurnishError, UsageError
+from burnish.model.account import Account
 from burnish.model.activity import Activity, gradient_norms, time_shares
 from burnish.model.operations import operations
 from burnish.model.receptive import receptive_fields
@@ -38,6 +39,7 @@ class Layer:
         mean, std: Of its outputs.
         units: Units behind the next activation: channels, or places in the last dimension.
         dead: Those that give one and the same value for every example.
+        saturated: Those of a sigmoid or tanh that are within 5 % of its limits nine times in ten.
         gradient: Norm of the loss's gradient by its own parameters.
         weight: Norm of these parameters.
     """
@@ -55,6 +57,7 @@ class Layer:
     std: float | None = None
     units: int | None = None
     dead: int | None = None
+    saturated: int | None = None
     gradient: float | None = None
     weight: float | None = None
 
@@ -78,6 +81,7 @@ class Inspection:
         times: Each module's own share of a forward pass, by path, without what is in it.
         examples: How many examples were looked at.
         loss: Loss of the batch the gradients are of.
+        edits: What techniques did to the network.
     """
 
     layers: tuple[Layer, ...]
@@ -88,10 +92,12 @@ class Inspection:
     times: dict[str, float] = field(default_factory=dict)
     examples: int = 0
     loss: float | None = None
+    edits: tuple[Account, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain types."""
-        return asdict(self) | {"layers": [layer.to_json() for layer in self.layers]}
+        layers, edits = ([part.to_json() for part in parts] for parts in (self.layers, self.edits))
+        return asdict(self) | {"layers": layers, "edits": edits}
 
     def __str__(self) -> str:
         return drawn(self)

@@ -7,7 +7,8 @@ decide gates, or whose maps are pooled to one position (squeeze-and-excitation);
 every position of a sequence, `(B, T, F)`, whose statistics would mix positions and padding.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -15,12 +16,13 @@ import torch
 from torch import Tensor, nn
 
 from burnish.errors import NotApplicable
+from burnish.model.account import left
 from burnish.model.flow import follows_layer_norm, heads, norm_follows, only_gates, role
 from burnish.model.roles import dimensions, is_convolution
 from burnish.model.surgery import wrapped
 from burnish.model.tracing import Call, Trace, trace
 
-__all__ = ["MakeNorm", "batch_statistics", "inserted", "norm_places", "set_affine"]
+__all__ = ["MakeNorm", "batch_statistics", "evaluating", "inserted", "norm_places", "set_affine"]
 
 MakeNorm = Callable[[int, int], nn.Module]
 """`(channels, spatial dimensions) -> norm`."""
@@ -28,9 +30,15 @@ MakeNorm = Callable[[int, int], nn.Module]
 
 def norm_places(seen: Trace) -> dict[str, tuple[int, int]]:
     """Paths of the layers that lack normalization, with their channels and spatial dimensions, in order of calls."""
-    ends = heads(seen)
-    lacking = [c for c in seen.calls if _takes_norm(c) and c.index not in ends and seen.times(c.path) == 1]
-    return {c.path: (c.shape[1], dimensions(_layer(c))) for c in lacking if not _excused(seen, c)}
+    ends, found = heads(seen), {}
+    for call in seen.calls:
+        if role(call) == "weights" and call.module is not None:
+            why = _excuse(seen, call, ends)
+            if why:
+                left(call.path, why)
+            else:
+                found[call.path] = (call.shape[1], dimensions(_layer(call)))
+    return found
 
 
 def inserted(model: nn.Module, inputs: Tensor, make: MakeNorm) -> tuple[nn.Module, tuple[str, ...]]:
@@ -55,6 +63,19 @@ def batch_statistics(values: Tensor) -> tuple[Tensor, Tensor]:
     return flat.mean(1), flat.var(1, unbiased=flat.shape[1] > 1)
 
 
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Eval mode and no gradients for a while; each module's own mode comes back."""
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
 def set_affine(norm: Any, weight: Tensor, bias: Tensor) -> None:
     """Write scale and shift of a norm, `(channels,)` each."""
     with torch.no_grad():
@@ -71,14 +92,19 @@ def _made(make: MakeNorm, channels: int, spatial: int, _layer: nn.Module) -> nn.
     return make(channels, spatial)
 
 
-def _takes_norm(call: Call) -> bool:
-    if role(call) != "weights" or call.module is None:
-        return False
-    if is_convolution(call.module):
-        pooled = all(size == 1 for size in call.shapes[0][2:])
-        return len(call.shape) == dimensions(call.module) + 2 and not pooled
-    return isinstance(call.module, nn.Linear) and len(call.shape) == 2
-
-
-def _excused(seen: Trace, call: Call) -> bool:
-    return norm_follows(seen, call.index) or follows_layer_norm(seen, call.index) or only_gates(seen, call.index)
+def _excuse(seen: Trace, call: Call, ends: frozenset[int]) -> str:
+    """Why a layer with weights gets no norm; empty where it lacks one."""
+    layer = _layer(call)
+    maps = is_convolution(layer)
+    reasons = (
+        ("recurrent or attention", not maps and not isinstance(layer, nn.Linear)),
+        ("applied to every position of a sequence", not maps and len(call.shape) != 2),
+        ("without a batch dimension", maps and len(call.shape) != dimensions(layer) + 2),
+        ("its maps have one position", maps and all(size == 1 for size in call.shapes[0][2:])),
+        ("an output layer", call.index in ends),
+        ("used several times in one pass", seen.times(call.path) != 1),
+        ("normalized already", norm_follows(seen, call.index)),
+        ("layer normalization prepares its input", follows_layer_norm(seen, call.index)),
+        ("decides gates", only_gates(seen, call.index)),
+    )
+    return next((why for why, holds in reasons if holds), "")

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
-from burnish.model.flow import hidden_activations, reaches, role, upstream_convolution
+from burnish.model.flow import hidden_activations, only_gates, reaches, role, upstream_convolution
 from burnish.model.places import place_of
 from burnish.model.roles import is_convolution
 from burnish.model.tracing import Call, Trace
@@ -50,7 +50,11 @@ def dropout_places(seen: Trace) -> tuple[DropoutPlace, ...]:
 
 
 def _starts(seen: Trace) -> list[Call]:
-    activations = [c for c in hidden_activations(seen) if seen.times(c.path) <= 1 or c.module is not None]
+    activations = [
+        c
+        for c in hidden_activations(seen)
+        if (seen.times(c.path) <= 1 or c.module is not None) and not only_gates(seen, c.index)
+    ]
     recurrent = [c for c in seen.calls if isinstance(c.module, nn.RNNBase)]
     return sorted([*activations, *recurrent], key=lambda c: c.index)
 

@@ -20,6 +20,7 @@ FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "tanh": torch.tanh,
     "relu": F.relu,
     "leaky_relu": F.leaky_relu,
+    "elu": F.elu,
     "gelu": F.gelu,
     "silu": F.silu,
     "mish": F.mish,

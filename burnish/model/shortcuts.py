@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from burnish.model.account import left
 from burnish.model.branches import branches
 from burnish.model.flow import convolves, heads, only_gates, role
 from burnish.model.places import Place, place_of
@@ -107,6 +108,9 @@ def spans(seen: Trace) -> tuple[Span, ...]:
     ends = heads(seen)
     beside = {index for branch in branches(seen) for index in branch.calls}
     layers = [c for c in seen.calls if _is_layer(seen, c) and c.index not in ends | beside]
+    for call in seen.calls:
+        if call.module is not None and call.index in beside and role(call) == "weights":
+            left(call.path, "a shortcut leads past it already")
     found: list[Span] = []
     free = 1  # calls before this one lie under a shortcut, or are the input
     for layer in layers:

@@ -9,7 +9,7 @@ __all__ = ["drawn"]
 
 WIDE = 100
 LEAST = {1: 12, 0: 24, 2: 11}  # what these columns keep where the tree is too wide; long names are cut in the middle
-NUMBERS = ("params", "MACs", "time", "mean±std", "dead", "grad", "field")
+NUMBERS = ("params", "MACs", "time", "mean±std", "dead", "satur.", "grad", "field")
 
 
 def drawn(found: "Inspection") -> str:
@@ -61,7 +61,7 @@ def _row(found: "Inspection", own: dict[str, "Layer"], path: str, branch: str) -
         _short(sum(part.operations for part in inside)),
         f"{100 * sum(times):.0f}%" if times else "",
     ]
-    return (*cells, *(_measured(layer) if layer is not None else ("",) * 4))
+    return (*cells, *(_measured(layer) if layer is not None else ("",) * 5))
 
 
 def _measured(layer: "Layer") -> tuple[str, ...]:
@@ -70,6 +70,7 @@ def _measured(layer: "Layer") -> tuple[str, ...]:
     return (
         spread,
         "" if layer.dead is None else f"{layer.dead}/{layer.units}",
+        "" if layer.saturated is None else f"{layer.saturated}/{layer.units}",
         "" if layer.gradient is None else f"{layer.gradient:.1e}".replace("e-0", "e-").replace("e+0", "e+"),
         "" if field is None else field if isinstance(field, str) else "×".join(map(str, field)),
     )
@@ -81,9 +82,11 @@ def _notes(found: "Inspection") -> list[str]:
     lines = [total, "MACs: multiply-accumulates for one example; field: inputs that one output can see"]
     if batch:
         lines.append(f"time, mean±std and dead units (one value for all) of {batch} examples, in eval mode")
+    if any(layer.saturated is not None for layer in found.layers):
+        lines.append("satur.: units of a sigmoid or tanh within 5 % of its limits for nine values in ten")
     if found.loss is not None:
         lines.append(f"grad: norm of the gradient of the loss, {found.loss:.4g}, in train mode")
-    return lines
+    return [*lines, *map(str, found.edits)]
 
 
 def _fitted(text: str, width: int, column: int) -> str:

@@ -288,7 +288,8 @@ def inspect(subject: "Plan | nn.Module", example: "Tensor | None" = None) -> "In
         data = subject.data
         split = data.train.take(np.unique(np.linspace(0, len(data.train) - 1, LOOKED_AT).astype(int)))
         inputs = network_tensor(data.preparation, split.inputs)
-        return examine(subject.probe(), inputs, torch.from_numpy(data.task.encode(split.targets)), subject.loss)
+        targets = torch.from_numpy(data.task.encode(split.targets))
+        return replace(examine(subject.probe(), inputs, targets, subject.loss), edits=subject.account())
     if example is None:
         raise UsageError("a module needs an example: inspect(model, example), with a batch as the network sees it")
     return examine(subject, example)

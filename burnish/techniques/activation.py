@@ -6,7 +6,7 @@ suits depends on the network, so it is measured.
 
 Source: Hendrycks and Gimpel, "Gaussian Error Linear Units (GELUs)", 2016, arXiv:1606.08415; SiLU: Elfwing, Uchibe
 and Doya, Neural Networks 107, 2018, arXiv:1702.03118; Mish: Misra, BMVC 2020, arXiv:1908.08681; leaky ReLU: Maas,
-Hannun and Ng, ICML workshop 2013.
+Hannun and Ng, ICML workshop 2013; ELU: Clevert, Unterthiner and Hochreiter, ICLR 2016, arXiv:1511.07289.
 """
 
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ def with_activation(model: nn.Module, *, probe: Probe, name: str = "gelu") -> nn
     Args:
         model: Any network. It is not modified.
         probe: Inputs to run it on.
-        name: `sigmoid`, `tanh`, `relu`, `leaky_relu`, `gelu`, `silu` or `mish`.
+        name: `sigmoid`, `tanh`, `relu`, `leaky_relu`, `elu`, `gelu`, `silu` or `mish`.
 
     Raises:
         ValueError: `name` is none of these.
@@ -62,7 +62,7 @@ class Activation:
     """Another activation in the hidden layers. Changes: `plan.model`.
 
     Attributes:
-        name: `sigmoid`, `tanh`, `relu`, `leaky_relu`, `gelu`, `silu` or `mish`.
+        name: `sigmoid`, `tanh`, `relu`, `leaky_relu`, `elu`, `gelu`, `silu` or `mish`.
     """
 
     name: str = "gelu"

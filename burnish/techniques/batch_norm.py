@@ -15,8 +15,8 @@ import torch
 from torch import nn
 
 from burnish.errors import NotApplicable
-from burnish.model.normalization import batch_statistics, inserted, set_affine
-from burnish.model.surgery import Probe, inputs_at, outputs_at, replaced
+from burnish.model.normalization import batch_statistics, evaluating, inserted, set_affine
+from burnish.model.surgery import Probe, outputs_at, replaced
 from burnish.model.tracing import trace
 from burnish.plan import Plan
 
@@ -33,7 +33,7 @@ def with_batch_norm(model: nn.Module, *, probe: Probe) -> nn.Module:
     `burnish.model.normalization` says which layers are left out. In a trained network an inserted norm starts
     as the identity in eval mode: its running statistics are those of the probe, its scale and shift undo them.
     A group or instance norm hands its scale and shift over; its function changes, since what it normalized
-    over was each example alone.
+    over was each example alone. In a trained network its statistics are those of the probe.
 
     Args:
         model: Any network. It is not modified.
@@ -48,6 +48,8 @@ def with_batch_norm(model: nn.Module, *, probe: Probe) -> nn.Module:
         8
     """
     base, exchanged = _in_place_of_others(model, probe)
+    if probe.trained and exchanged:
+        _recalibrate(base, exchanged, probe.inputs)
     try:
         network, paths = inserted(base, probe.few, lambda channels, spatial: _BY_SPATIAL[spatial](channels))
     except NotApplicable:
@@ -68,20 +70,29 @@ def _in_place_of_others(model: nn.Module, probe: Probe) -> tuple[nn.Module, tupl
     chosen = {id(modules[path]): path for path in spatial if seen.times(path) == 1}
     if not chosen:
         return model, ()
-    values = inputs_at(model, chosen.values(), probe.inputs) if probe.trained else {}
 
     def convert(path: str, old: Any) -> nn.Module:
         channels = old.num_channels if isinstance(old, nn.GroupNorm) else old.num_features
         norm = _BY_SPATIAL[spatial[path]](channels, eps=old.eps, affine=old.affine)
         if old.affine:
             norm.weight, norm.bias = old.weight, old.bias
-        if path in values:
-            _set_statistics(norm, values[path])
         return norm
 
     paths = set(chosen.values())
     places = iter([path for path, module in model.named_modules() if path in paths])
     return replaced(model, lambda path, module: path in paths, lambda old: convert(next(places), old))
+
+
+def _recalibrate(network: nn.Module, paths: tuple[str, ...], inputs: torch.Tensor) -> None:
+    """Statistics of the exchanged norms in one pass: each takes those of what the norms before it now give."""
+    with evaluating(network):
+        handles = [
+            network.get_submodule(path).register_forward_pre_hook(lambda norm, args: _set_statistics(norm, args[0]))
+            for path in paths
+        ]
+        network(inputs)
+        for handle in handles:
+            handle.remove()
 
 
 def _set_statistics(norm: Any, values: torch.Tensor) -> None:

@@ -17,9 +17,10 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from burnish.errors import NotApplicable
-from burnish.model.normalization import inserted, set_affine
+from burnish.model.normalization import evaluating, inserted, set_affine
 from burnish.model.roles import is_batch_norm
 from burnish.model.surgery import Probe, outputs_at, replaced
+from burnish.model.tracing import trace
 from burnish.plan import Plan
 
 __all__ = ["GroupNorm", "batch_to_group_norm", "group_count", "with_group_norm"]
@@ -85,10 +86,10 @@ def with_group_norm(model: nn.Module, *, probe: Probe, groups: int = 16) -> nn.M
     """Return a copy of `model` with group norm after every layer that lacks a norm, and in place of batch norm.
 
     `burnish.model.normalization` says which layers are left out. Batch norms hand over scale and shift as in
-    `batch_to_group_norm`. In a trained network no inserted group norm can be the identity: it removes the mean
+    `batch_to_group_norm`. In a trained network no group norm can compute what was there before: it removes the mean
     and scale of each example's groups, and one scale and shift per channel cannot give back what differs from
-    example to example. They are set, layer after layer, to the least-squares fit of the layer's former output
-    on the probe, given the layers fitted before: the closest start there is. What remains is left to training.
+    example to example. They are set, layer after layer, to the least-squares fit of the former output on the
+    probe, given the layers fitted before: the closest start there is. What remains is left to training.
 
     Args:
         model: Any network. It is not modified.
@@ -100,19 +101,26 @@ def with_group_norm(model: nn.Module, *, probe: Probe, groups: int = 16) -> nn.M
         NotApplicable: there is no batch norm, and every layer is normalized already or would be harmed.
     """
     _check(groups)
+    base, paths = model, _converted(model, probe)
+    if paths or any(_convertible(path, module) for path, module in model.named_modules()):
+        base = batch_to_group_norm(model, groups)
     try:
-        model, converted = batch_to_group_norm(model, groups), True
+        network, added = inserted(base, probe.few, partial(_made, groups=groups))
     except NotApplicable:
-        converted = False
-    try:
-        network, paths = inserted(model, probe.few, partial(_made, groups=groups))
-    except NotApplicable:
-        if not converted:
+        if base is model:
             raise
-        return model
+        network, added = base, ()
     if probe.trained:
-        _fit(network, outputs_at(model, paths, probe.inputs), probe.inputs)
+        wanted = outputs_at(model, paths, probe.inputs) | outputs_at(model, added, probe.inputs)
+        _fit(network, wanted, added, probe.inputs)
     return network
+
+
+def _converted(model: nn.Module, probe: Probe) -> tuple[str, ...]:
+    """Batch norms with scale and shift that are called once: what replaces them can be fitted."""
+    seen = trace(model, probe.few)
+    norms = [(path, module) for path, module in model.named_modules() if _convertible(path, module)]
+    return tuple(path for path, module in norms if seen.times(path) == 1 and module.affine)
 
 
 def _check(groups: int) -> None:
@@ -128,20 +136,14 @@ def _made(channels: int, spatial: int, groups: int) -> nn.Module:
     return nn.GroupNorm(group_count(channels, groups, flat=spatial == 0), channels)
 
 
-def _fit(network: nn.Module, wanted: dict[str, Tensor], inputs: Tensor) -> None:
-    """Fit the inserted norms of `network` in place, in one pass: each hook runs after the norms before it are set."""
-    modes = [(module, module.training) for module in network.modules()]
-    network.eval()
-    handles = [
-        network.get_submodule(path).after.register_forward_pre_hook(_fitting(target))  # type: ignore[union-attr]
-        for path, target in wanted.items()
-    ]
-    with torch.no_grad():
+def _fit(network: nn.Module, wanted: dict[str, Tensor], added: tuple[str, ...], inputs: Tensor) -> None:
+    """Fit the new norms of `network` in place, in one pass: each hook runs after the norms before it are set."""
+    norms = {path: network.get_submodule(f"{path}.after" if path in added else path) for path in wanted}
+    with evaluating(network):
+        handles = [norms[path].register_forward_pre_hook(_fitting(target)) for path, target in wanted.items()]
         network(inputs)
-    for handle in handles:
-        handle.remove()
-    for module, training in modes:
-        module.training = training
+        for handle in handles:
+            handle.remove()
 
 
 def _fitting(target: Tensor) -> Callable[..., None]:

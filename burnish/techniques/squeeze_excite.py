@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from burnish.errors import NotApplicable
-from burnish.model.branches import Branch, branches, gated
+from burnish.model.account import left
+from burnish.model.branches import Branch, branches, endings, gated
 from burnish.model.flow import convolves, hidden_activations, only_gates, role
 from burnish.model.places import Place, place_of
 from burnish.model.surgery import Probe, wrapped
@@ -92,9 +93,16 @@ def _maker(channels: int, reduction: int) -> Callable[[nn.Module], nn.Module]:
 def _places(seen: Trace) -> dict[Place, int]:
     """Where to put it, and how many channels there are: at branches if there are any, else behind activations."""
     residual = [branch for branch in branches(seen) if _maps(seen, branch.end)]
-    ends = [b.end for b in residual if not gated(seen, b)] if residual else _behind_activations(seen)
-    found = {_place(seen, end): seen.calls[end].shape[1] for end in ends if _goes_on(seen, end, residual)}
+    for branch in (b for b in residual if gated(seen, b)):
+        left(seen.calls[branch.sum].path, "its residual branch has gates already")
+    ends = [_ending(seen, b) for b in residual if not gated(seen, b)] if residual else _behind_activations(seen)
+    found = {_place(seen, end): seen.calls[end].shape[1] for end in ends if end is not None}
     return {place: channels for place, channels in found.items() if place is not None}
+
+
+def _ending(seen: Trace, branch: Branch) -> int | None:
+    """The last call of the branch whose result a module marks."""
+    return next((end for end in endings(seen, branch) if _maps(seen, end) and place_of(seen, end) is not None), None)
 
 
 def _place(seen: Trace, end: int) -> Place | None:
@@ -114,12 +122,6 @@ def _behind_activations(seen: Trace) -> list[int]:
         and not only_gates(seen, call.index)
         and not any(role(c) == "product" for c in seen.consumers(call.index))
     ]
-
-
-def _goes_on(seen: Trace, end: int, residual: list[Branch]) -> bool:
-    """A branch's result must go into its sum alone; an activation's may go anywhere."""
-    sums = {branch.end: branch.sum for branch in residual}
-    return end not in sums or [c.index for c in seen.consumers(end)] == [sums[end]]
 
 
 def _maps(seen: Trace, index: int) -> bool:

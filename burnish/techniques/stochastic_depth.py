@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from burnish.errors import NotApplicable
-from burnish.model.branches import branches
-from burnish.model.flow import role
+from burnish.model.account import left
+from burnish.model.branches import Branch, branches, endings
 from burnish.model.places import giving
 from burnish.model.surgery import Probe, wrapped
 from burnish.model.tracing import Trace, trace
@@ -25,7 +25,6 @@ from burnish.plan import Plan
 
 __all__ = ["DropBranch", "StochasticDepth", "drop_branch", "with_stochastic_depth"]
 
-_SCALES = {"mul", "rmul", "imul", "multiply"}
 _RATES = {"StochasticDepth": "p", "DropPath": "drop_prob", "DropBranch": "rate"}  # of torchvision, timm and here
 
 
@@ -74,8 +73,10 @@ def with_stochastic_depth(model: nn.Module, *, probe: Probe, rate: float = 0.1) 
     seen = trace(model, probe.few)
     fewer = trace(model, probe.few[: len(probe.few) // 2]) if len(probe.few) > 1 else seen
     dropping = {path for path, module in model.named_modules() if type(module).__name__ in _RATES}
-    found = [_place(seen, fewer, dropping, branch.end, branch.sum) for branch in branches(seen)]
-    places = [path for path in found if path is not None]
+    found = {b.sum: _place(seen, fewer, dropping, b) for b in branches(seen)}
+    places = [path for path in found.values() if path is not None]
+    for total in (total for total, path in found.items() if path is None):
+        left(seen.calls[total].path, "no module marks its residual branch alone, or examples are not along it")
     if not places:
         raise NotApplicable(
             "no residual branch to leave out: no sum of a shortcut and of layers whose result goes nowhere else"
@@ -98,21 +99,14 @@ def _made(rate: float, _layer: nn.Module) -> nn.Module:
     return DropBranch(rate)
 
 
-def _place(seen: Trace, fewer: Trace, dropping: set[str], end: int, total: int) -> str | None:
-    """The module that gives a branch's result, or what is only scaled or reshaped until the sum: zero stays zero.
-
-    A layer that drops branches comes first; in eval mode it gives what it is given.
-    """
-    if [c.index for c in seen.consumers(end)] != [total] or end in seen.outputs:
-        return None
-    existing = next((path for path in dropping if end in seen.exits.get(path, ())), None)
-    path = existing or giving(seen, end)
-    if path is not None:
-        return path if existing or _rows_first(seen, fewer, end) else None
-    call = seen.calls[end]
-    if len(call.inputs) != 1 or not (role(call) in ("dropout", "reshape") or call.name in _SCALES):
-        return None
-    return _place(seen, fewer, dropping, call.inputs[0], end)
+def _place(seen: Trace, fewer: Trace, dropping: set[str], branch: Branch) -> str | None:
+    """The module that ends a branch: a layer that drops branches where there is one, else the last that gives it."""
+    for end in endings(seen, branch):
+        existing = next((path for path in dropping if end in seen.exits.get(path, ())), None)
+        path = existing or giving(seen, end)
+        if path is not None:
+            return path if existing or _rows_first(seen, fewer, end) else None
+    return None
 
 
 def _rows_first(seen: Trace, fewer: Trace, index: int) -> bool:

@@ -57,6 +57,22 @@ def test_units_that_a_bias_kills_are_counted_at_the_layer_and_its_activation():
     assert layer(found, "4").dead is None
 
 
+def test_units_at_the_limits_of_a_bounded_activation_are_saturated():
+    model = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 5), nn.Sigmoid(), nn.Linear(5, 2), nn.ReLU())
+    with torch.no_grad():
+        model[0].bias[:2] = torch.tensor([60.0, -60.0])
+        model[0].weight[2] *= 0.01  # stays near zero
+        model[2].bias[0] = -50.0
+    inputs = torch.randn(64, 4, generator=torch.Generator().manual_seed(1))
+    found = examine(model, inputs)
+    by_hand = ((torch.tanh(model[0](inputs)).abs() > 0.95).float().mean(0) >= 0.9).sum()
+    assert layer(found, "0").saturated == layer(found, "1").saturated == by_hand == 2
+    assert layer(found, "3").saturated == 1
+    assert layer(found, "5").saturated is None
+    assert "satur." in str(found)
+    assert "satur." not in str(examine(nn.Sequential(nn.Linear(4, 2), nn.ReLU()), inputs))
+
+
 def test_dead_units_behind_functions_and_in_the_last_dimension():
     model = Functional()
     with torch.no_grad():
