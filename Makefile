@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: demo test slow coverage check format clean
+.PHONY: demo test slow contract coverage check format clean
 
 .venv/.installed: pyproject.toml constraints.txt
 	@echo "setting up .venv; the first time this takes a minute or more, most of it PyTorch"
@@ -21,6 +21,9 @@ test: .venv/.installed  ## lint, types and the default test suite
 
 slow: .venv/.installed  ## the longer tests: kill tests over the whole job, real data
 	$(BIN)/python -m pytest -m slow
+
+contract: .venv/.installed  ## every technique on every kind of task and inputs: resume, export, ranks, bf16, ...
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto tests/contract -m "contract or not contract"
 
 coverage: .venv/.installed  ## every architecture pruned and quantized, every technique on it; writes docs/coverage.md (hours, resumable)
 	$(BIN)/python benchmarks/coverage/run.py

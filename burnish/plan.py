@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from burnish.model.account import Account
     from burnish.model.sources import ModelSource
 
-__all__ = ["Averaging", "BatchTransform", "Optimizer", "Plan", "Schedule", "Stopping", "Technique"]
+PRECISIONS = ("float32", "bf16")
+
+__all__ = ["PRECISIONS", "Averaging", "BatchTransform", "Optimizer", "Plan", "Schedule", "Stopping", "Technique"]
 
 
 class Technique(Protocol):
@@ -137,8 +139,11 @@ class Plan:
             takes the task's own.
         sampling: How often rows of each class are drawn, relative to one another; None draws each row once an epoch.
         optimizer, schedule, average, stopping, clip: As named.
-        freeze: Prefixes of parameter names that are not trained.
-        precision: `float32`.
+        freeze: Prefixes of parameter names that are not trained; normalization in them keeps its statistics.
+        thaw: `(prefix, epoch)`: parameters that are frozen until that epoch begins.
+        rates: `(prefix, factor)`: parameters whose learning rate is multiplied; the longest prefix counts.
+        precision: `float32`, or `bf16`: forward passes of the training in bfloat16 where that is safe, with weights,
+            losses and evaluation in float32.
         readouts: Techniques evaluated both ways on the finished run.
         post: Techniques carried out after training.
         applied: The techniques so far.
@@ -158,6 +163,8 @@ class Plan:
     stopping: Stopping | None = None
     clip: float | None = None
     freeze: tuple[str, ...] = ()
+    thaw: tuple[tuple[str, int], ...] = ()
+    rates: tuple[tuple[str, float], ...] = ()
     precision: str = "float32"
     readouts: tuple[Any, ...] = ()
     post: tuple[Any, ...] = ()
@@ -171,6 +178,8 @@ class Plan:
         for name in ("epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.precision not in PRECISIONS:
+            raise UsageError(f"precision {self.precision!r} is unknown; one of {', '.join(PRECISIONS)}")
         object.__setattr__(self, "model", as_source(self.model, self.data))
         wanted = self.data.task.default_loss if self.loss is None else self.loss
         object.__setattr__(self, "loss", Loss.of(wanted))
@@ -280,6 +289,8 @@ class Plan:
             "stopping": repr(self.stopping),
             "clip": self.clip,
             "freeze": list(self.freeze),
+            "thaw": [list(pair) for pair in self.thaw],
+            "rates": [list(pair) for pair in self.rates],
             "precision": self.precision,
             "techniques": list(self.techniques),
         }
@@ -293,9 +304,10 @@ class Plan:
 
     @property
     def key(self) -> str:
-        """Hash of network, data, loss, techniques and recipe."""
+        """Hash of network, data, loss, techniques and recipe, and of files that surgery reads."""
         parts = [self.source.identity(), self.data.fingerprint, self.recipe()]
         parts += [self.loss_identity] if self.loss_identity else []
+        parts += [edit.digest for edit in self.edits if hasattr(edit, "digest")]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
     def __repr__(self) -> str:

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 import torch
 from cases import CASES
+from intervals import paired_gain
 from scipy import stats
 
 from burnish.data import Data
@@ -36,7 +37,6 @@ from burnish.evaluation.quality import unit_of
 from burnish.model.build import probe_inputs
 from burnish.plan import Optimizer, Plan
 from burnish.records import Estimate
-from burnish.studies.confirmation import corrected_error, example_error
 from burnish.techniques import CATALOGUE, parse
 from burnish.techniques._measured import FILE
 from burnish.training import fit
@@ -225,22 +225,14 @@ def effect(bench: Bench, technique: str, before: list[dict], after: list[dict]) 
     }
 
 
-def _gain(metric: Any, arms: list[list[np.ndarray]], targets: np.ndarray, level: float = 0.95) -> Estimate:
-    """The mean paired gain over seeds, with the variance over test rows beside theirs."""
+def _gain(metric: Any, arms: list[list[np.ndarray]], targets: np.ndarray) -> Estimate:
+    """The mean paired gain over seeds."""
 
     def gain_of(j: int, positions: np.ndarray) -> float:
         before, after = (metric(predictions[positions], targets[positions]) for predictions in arms[j])
         return metric.gain(before, after)
 
-    everything = np.arange(len(targets))
-    gains = np.array([gain_of(j, everything) for j in range(len(arms))])
-    if not gains.any():
-        return Estimate(value=0.0, low=0.0, high=0.0, n=len(arms), level=level, unit=unit_of(metric.name), of="seeds")
-    examples = example_error([everything] * len(arms), gain_of, resamples=200)
-    error, dof = corrected_error(gains, 1, len(targets), example_se=examples)
-    half = error * float(stats.t.ppf((1 + level) / 2, dof))
-    mean, unit = float(gains.mean()), unit_of(metric.name)
-    return Estimate(value=mean, low=mean - half, high=mean + half, n=len(arms), level=level, unit=unit, of="seeds")
+    return paired_gain(gain_of, len(arms), len(targets), unit=unit_of(metric.name))
 
 
 def _also(bench: Bench, pairs: list[tuple[dict, dict]], primary: str) -> dict[str, Any]:

@@ -36,6 +36,7 @@ PANELS: dict[str, dict[str, str]] = {
         "optimizer": "adamw, adam, sgd or rmsprop; adamw without.",
         "lr": "Learning rate; searched without.",
         "loss": "Loss to minimize, such as focal or huber, or your own as file.py:function; the task's own without.",
+        "precision": "float32, or bf16 for forward passes in training; weights and evaluation stay in float32.",
         "techniques": 'Apply a technique (train, compare), such as "Mixup(alpha=0.2)"; may be repeated.',
     },
     "Comparison": {

@@ -18,6 +18,7 @@ from burnish.records import Comparison, Finding, Run, from_json, to_json
 if TYPE_CHECKING:
     from burnish.model.inspect import Inspection
     from burnish.pipeline.api import Runs
+    from burnish.pipeline.work import Work
     from burnish.plan import Plan
 
 __all__ = [
@@ -186,6 +187,7 @@ def train(
         for name, stage in (("prepare", prepare), ("preflight", preflight), ("tune", tune)):
             work.ledger.once(name, lambda stage=stage: stage(work))  # type: ignore[misc]
         techniques = _notations(recipe.techniques)
+        _tell(work, techniques)
         specs = [
             spec("train", i, base=work.base, techniques=techniques, split=split, seed=recipe.seed + i, keep=True)
             for i, split in enumerate([0] * seeds if same_split else range(seeds))
@@ -194,6 +196,17 @@ def train(
         write_report(root)
         check_finished(runs, given_rate=recipe.lr is not None)
         return runs
+
+
+def _tell(work: "Work", techniques: Sequence[str]) -> None:
+    """What techniques have to say before a training, such as which weights were taken over."""
+    from burnish.techniques import parse
+
+    plan = work.plan
+    for technique in map(parse, techniques):
+        for line in getattr(technique, "told", lambda plan: [])(plan):
+            work.note(line)
+        plan = plan.then(technique)
 
 
 def compare_runs(before: Path, after: Path) -> Comparison:
@@ -252,6 +265,7 @@ def compare_technique(recipe: Recipe, *, out: Path | None = None, observer: Obse
     with _folder(out) as root, opened(recipe, root, observer or _silent, ahead=ahead) as work:
         for name, stage in (("prepare", prepare), ("preflight", preflight), ("tune", tune), ("pilot", pilot)):
             work.ledger.once(name, lambda stage=stage: stage(work))  # type: ignore[misc]
+        _tell(work, techniques)
         pairs, _, decision = confirmed_pairs(work, others, techniques, looks=work.budget.looks, stage="compare")
         bounded = work.data.task.primary.bounded
         done = [p for p in pairs if p[0].status == p[1].status == "done"]

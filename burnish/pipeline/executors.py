@@ -141,7 +141,8 @@ def _local(plan: Plan, recipe: Recipe, ledger: Ledger, scratch: Path) -> Iterato
             f"could not write the data for the workers below {ledger.root}: {error.strerror or error}; free or choose "
             "another disk and run the same command again"
         ) from error
-    local = _Local(context | {"data": str(scratch / "data"), "source": source, "loss": recipe.loss}, portable=True)
+    context |= {"data": str(scratch / "data"), "source": source, "loss": recipe.loss, "precision": plan.precision}
+    local = _Local(context, portable=True)
     try:
         yield local
     finally:

@@ -38,6 +38,7 @@ NORMALIZATION = "normalization"
 GATE = ("Activation(name='gelu')", "Residual()")  # besides the norms
 NOT_BY_DEFAULT = {
     "SAM": "two passes a step; ask for it with --only",
+    "CutMix": "does what Mixup does, by pieces; ask for it with --only",
     "Loss": "changes what is minimized; ask for it with --only",
     "Residual": "the stability gate tries it; ask for it in the screen with --only",
     "SqueezeExcite": "more parameters and time per step; ask for it with --only",

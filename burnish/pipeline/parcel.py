@@ -38,6 +38,7 @@ def packed(plan: Plan, *, scratch: Path) -> Parcel:
         "files": files,
         "path": [str(Path(entry).resolve()) for entry in sys.path if entry],
         "loss": loss,
+        "precision": plan.precision,
         "versions": versions(),
     }
 
@@ -57,7 +58,7 @@ def unpacked(parcel: Parcel) -> Plan:
     own = _at_home(parcel["loss"], parcel["files"])
     loss = Loss(name=own["name"], function=find(own["factory"]) if own["factory"] else None)
     data = Data.assembled(parcel["data"]["arrays"], parcel["data"]["meta"])
-    return Plan(model=ModelSource.from_json(source), data=data, loss=loss)
+    return Plan(model=ModelSource.from_json(source), data=data, loss=loss, precision=parcel["precision"])
 
 
 def versions() -> dict[str, str]:

@@ -18,6 +18,7 @@ __all__ = ["Recipe"]
 SEEDS = 2**32
 PLACES = re.compile(r"local|ray|ray://[^/\s]+|[^/:\s]+:[0-9]+")
 LEVELS = ("two", "mixed")
+PRECISIONS = ("float32", "bf16")
 # What a number must be, and how that is said; None always fits.
 RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
     "epochs": (lambda value: value >= 1, "at least 1"),
@@ -51,6 +52,7 @@ class Recipe:
         vary_lr: Vary the learning rate beside the techniques, as a nuisance.
         screen: Runs of the screening design; None takes the budget's.
         epochs, batch_size, lr: None lets the pilot choose.
+        precision: `float32` or `bf16`, of forward passes in training.
         budget: `quick`, `standard`, `thorough`, or a time such as `20m`.
         min_gain: Smallest gain that matters; for errors without a bound, as a share of the baseline's.
         max_drop: Largest loss of the primary metric a compression step may cost.
@@ -86,6 +88,7 @@ class Recipe:
     optimizer: str | None = None
     lr: float | None = None
     loss: str | None = None
+    precision: str = "float32"
     device: str = "auto"
     workers: int = 0
     budget: str = "standard"
@@ -108,6 +111,8 @@ class Recipe:
                 raise UsageError(f"--{name.replace('_', '-')} must be {expected}, got {value}")
         if self.levels not in LEVELS:
             raise UsageError(f"--levels {self.levels!r} is unknown; one of {', '.join(LEVELS)}")
+        if self.precision not in PRECISIONS:
+            raise UsageError(f"--precision {self.precision!r} is unknown; one of {', '.join(PRECISIONS)}")
         if self.require:
             parse_requirements(self.require)  # a wish that cannot be read is refused before anything is spent
         if not PLACES.fullmatch(self.on):

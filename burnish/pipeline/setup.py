@@ -66,6 +66,7 @@ def base_plan(recipe: Recipe, data: Data, source: ModelSource | None = None) -> 
         batch_size=recipe.batch_size or _batch_size(len(data.train_rows)),
         optimizer=Optimizer(name=recipe.optimizer or "adamw", lr=recipe.lr or 1e-3),
         loss=named_loss(recipe.loss),
+        precision=recipe.precision,
     )
     return with_kept_splits(plan, recipe)
 

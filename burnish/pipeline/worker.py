@@ -111,7 +111,7 @@ def _base(context: str) -> Plan:
         return _held[values["held"]]
     data = Data.restore(Path(values["data"]))
     source = ModelSource.from_json(values["source"])
-    return Plan(model=source, data=data, loss=named_loss(values["loss"]))
+    return Plan(model=source, data=data, loss=named_loss(values["loss"]), precision=values["precision"])
 
 
 def train_run(plan: Plan, ledger: Ledger, payload: dict[str, Any], *, device: str) -> Run:

@@ -9,6 +9,7 @@ from burnish.techniques.augment import Augment as Augment
 from burnish.techniques.batch_norm import BatchNorm as BatchNorm
 from burnish.techniques.class_balance import ClassBalance as ClassBalance
 from burnish.techniques.clip import GradientClip as GradientClip
+from burnish.techniques.cutmix import CutMix as CutMix
 from burnish.techniques.deepen import Deepen as Deepen
 from burnish.techniques.dropout import Dropout as Dropout
 from burnish.techniques.early_stopping import EarlyStopping as EarlyStopping
@@ -30,6 +31,7 @@ from burnish.techniques.swa import SWA as SWA
 from burnish.techniques.temperature import TemperatureScaling as TemperatureScaling
 from burnish.techniques.test_time_augmentation import TestTimeAugmentation as TestTimeAugmentation
 from burnish.techniques.threshold import Threshold as Threshold
+from burnish.techniques.transfer import Transfer as Transfer
 from burnish.techniques.weight_decay import WeightDecay as WeightDecay
 from burnish.techniques.widen import Widen as Widen
 

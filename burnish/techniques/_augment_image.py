@@ -1,4 +1,4 @@
-"""Whole-batch image augmentation: one affine resampling, then light and erasing.
+"""Whole-batch image augmentation: what is drawn for each image, and one pass over the batch that does it.
 
 Shifts are whole pixels and half of the images are not rotated, so that half of them are moved without being
 blurred: at 8 x 8 or 32 x 32 pixels interpolation is itself a change of the data.
@@ -10,37 +10,72 @@ from dataclasses import dataclass
 from math import pi
 
 import torch
-import torch.nn.functional as F
 from torch import Generator, Tensor
 
-__all__ = ["IMAGE", "ImageDraws", "ImageStrength", "augment_images", "draw_images"]
+from burnish.techniques._image_colour import (
+    blurred,
+    brightened,
+    contrasted,
+    erased,
+    from_unit,
+    noisy,
+    saturated,
+    to_unit,
+)
+from burnish.techniques._image_geometry import cut, layout, mirrored, shifted, transformed
+
+__all__ = ["IMAGE", "NAMED_IMAGE", "ImageDraws", "ImageStrength", "augment_images", "draw_images"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageStrength:
-    """Ranges the changes are drawn from, evenly and for each image anew.
+    """Ranges the changes are drawn from, evenly and for each image anew; 0 leaves a change out.
 
     Attributes:
-        shift: Largest shift, as a share of the side.
-        degrees: Largest rotation.
-        zoom: Largest change of size, as a share.
-        light: Largest change of brightness, in deviations, and of contrast, as a share.
-        erase: Side of the erased square, as a share of the image's; 0 erases nothing.
-        flip: Whether half of the images are mirrored.
+        flip: Share of the images that are mirrored left to right.
+        crop: Padding, reflected, as a share of the side; of that a part of the old size is cut out.
+        rotate: Largest rotation in degrees, of half of the images.
+        scale: Largest change of size, as a share, of the same half.
+        translate: Largest shift, as a share of the side; whole pixels.
+        brightness, contrast, saturation: Largest change, as a share.
+        blur: Largest deviation of a Gaussian blur, in pixels.
+        noise: Deviation of Gaussian noise, as a share of the range of values.
+        erase: Side of the erased square, as a share of the image's.
     """
 
-    shift: float = 0.12
-    degrees: float = 10.0
-    zoom: float = 0.0
-    light: float = 0.0
+    flip: float = 0.0
+    crop: float = 0.0
+    rotate: float = 0.0
+    scale: float = 0.0
+    translate: float = 0.0
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    blur: float = 0.0
+    noise: float = 0.0
     erase: float = 0.0
-    flip: bool = False
 
 
 IMAGE = {
-    "standard": ImageStrength(),
-    "strong": ImageStrength(shift=0.18, degrees=20.0, zoom=0.15, light=0.3, erase=0.4),
+    "standard": ImageStrength(translate=0.12, rotate=10.0),
+    "strong": ImageStrength(
+        translate=0.18, rotate=20.0, scale=0.15, brightness=0.3, contrast=0.3, saturation=0.3, erase=0.4
+    ),
 }
+# What a change does that is named without a number.
+NAMED_IMAGE = ImageStrength(
+    flip=0.5,
+    crop=0.125,
+    rotate=10.0,
+    scale=0.15,
+    translate=0.12,
+    brightness=0.3,
+    contrast=0.3,
+    saturation=0.3,
+    blur=1.0,
+    noise=0.05,
+    erase=0.4,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -48,101 +83,128 @@ class ImageDraws:
     """What was drawn for each image, `(batch,)` each, on the CPU.
 
     Attributes:
+        mirror: Whether left and right are exchanged, after everything else has been placed.
+        cut_x, cut_y: First column and row of the part cut out of the padded image, in pixels from the image's.
         dx, dy: Where the middle is read from, in pixels from the middle.
         angle: Rotation in radians.
         zoom: Magnification.
-        mirror: -1 mirrors left and right, 1 does not.
-        brightness: Added, in deviations of the image.
-        contrast: Multiplies the distance from the image's mean.
+        brightness, contrast, saturation: Factors.
+        sigma: Deviation of the blur, in pixels.
+        noise: Added, `(batch, channels, height, width)`; None adds nothing.
         hole_x, hole_y: First column and row of the erased square.
         side: Its side in pixels, one number for the batch.
     """
 
+    mirror: Tensor
+    cut_x: Tensor
+    cut_y: Tensor
     dx: Tensor
     dy: Tensor
     angle: Tensor
     zoom: Tensor
-    mirror: Tensor
     brightness: Tensor
     contrast: Tensor
+    saturation: Tensor
+    sigma: Tensor
+    noise: Tensor | None
     hole_x: Tensor
     hole_y: Tensor
     side: int
 
 
-def draw_images(size: int, height: int, width: int, strength: ImageStrength, generator: Generator) -> ImageDraws:
-    """Draw the changes for `size` images; the same generator state gives the same draws on any device."""
+def draw_images(shape: tuple[int, ...], strength: ImageStrength, generator: Generator) -> ImageDraws:
+    """Draw the changes for a batch of `shape`; the same generator state gives the same draws on any device."""
+    size, _, height, width = shape
 
     def even(limit: float) -> Tensor:
         return (torch.rand(size, generator=generator) * 2 - 1) * limit
 
-    def whole(limit: int) -> Tensor:
+    def whole(share: float, length: int) -> Tensor:
+        limit = max(1, round(share * length)) if share > 0 and length > 1 else 0
         return torch.randint(-limit, limit + 1, (size,), generator=generator).float()
 
     turned = (torch.rand(size, generator=generator) < 0.5).float()
-    mirrored = (torch.rand(size, generator=generator) < 0.5) if strength.flip else torch.zeros(size)
     side = round(strength.erase * min(height, width))
     return ImageDraws(
-        dx=whole(_pixels(strength.shift, width)),
-        dy=whole(_pixels(strength.shift, height)),
-        angle=even(strength.degrees * pi / 180) * turned,
-        zoom=1 + even(strength.zoom) * turned,
-        mirror=1 - 2 * mirrored.float(),
-        brightness=even(strength.light),
-        contrast=1 + even(strength.light),
+        mirror=torch.rand(size, generator=generator) < strength.flip,
+        cut_x=whole(strength.crop, width),
+        cut_y=whole(strength.crop, height),
+        dx=whole(strength.translate, width),
+        dy=whole(strength.translate, height),
+        angle=even(strength.rotate * pi / 180) * turned,
+        zoom=1 + even(strength.scale) * turned,
+        brightness=1 + even(strength.brightness),
+        contrast=1 + even(strength.contrast),
+        saturation=1 + even(strength.saturation),
+        sigma=torch.rand(size, generator=generator) * strength.blur,
+        noise=torch.randn(shape, generator=generator) * strength.noise if strength.noise else None,
         hole_x=torch.randint(-side, width, (size,), generator=generator),
         hole_y=torch.randint(-side, height, (size,), generator=generator),
         side=side,
     )
 
 
-def augment_images(inputs: Tensor, draws: ImageDraws) -> Tensor:
+def augment_images(inputs: Tensor, draws: ImageDraws, low: Tensor, high: Tensor) -> Tensor:
     """The images `(batch, channels, height, width)` changed as drawn; shape, type and memory format stay.
 
-    What comes in from outside repeats the edge, so no value has to be known for black.
+    Args:
+        inputs: As the network sees them.
+        draws: From `draw_images`.
+        low, high: The values that stand for black and white, one for each channel.
     """
-    format_ = (
-        torch.channels_last if inputs.is_contiguous(memory_format=torch.channels_last) else torch.contiguous_format
-    )
-    grid = _grid(draws, inputs.shape[2], inputs.shape[3]).to(inputs.device, inputs.dtype)
-    images = F.grid_sample(inputs, grid, padding_mode="border", align_corners=False)
-    images = _erased(_lit(images, draws), draws)
-    return images.contiguous(memory_format=format_)
+    images = _placed(inputs, draws)
+    if _of_values(draws) and bool((low == 0).all() and (high == 1).all()):
+        images = _recoloured(images.clamp(0, 1), draws)
+    elif _of_values(draws):
+        images = from_unit(_recoloured(to_unit(images, low, high), draws), low, high)
+    if draws.side:
+        images = erased(images, draws.hole_x, draws.hole_y, draws.side)
+    return images.contiguous(memory_format=layout(inputs))
 
 
-def _pixels(share: float, side: int) -> int:
-    return max(1, round(share * side)) if share > 0 and side > 1 else 0
+def _placed(images: Tensor, draws: ImageDraws) -> Tensor:
+    if draws.cut_x.any() or draws.cut_y.any():
+        images = cut(images, draws.cut_x, draws.cut_y)
+    turned = (draws.angle != 0) | (draws.zoom != 1)
+    if draws.dx.any() or draws.dy.any() or turned.any():
+        images = _moved(images, draws, turned)
+    return mirrored(images, draws.mirror) if draws.mirror.any() else images
 
 
-def _grid(draws: ImageDraws, height: int, width: int) -> Tensor:
-    """Where each pixel is read, `(batch, height, width, 2)` in the units of `grid_sample`."""
-    cosine, sine = torch.cos(draws.angle) / draws.zoom, torch.sin(draws.angle) / draws.zoom
-    across = (torch.arange(width) - (width - 1) / 2).view(1, 1, width) * draws.mirror.view(-1, 1, 1)
-    down = (torch.arange(height) - (height - 1) / 2).view(1, height, 1)
-    x = _each(cosine) * across - _each(sine) * down + _each(draws.dx)
-    y = _each(sine) * across + _each(cosine) * down + _each(draws.dy)
-    return torch.stack((x * (2 / width), y * (2 / height)), -1)
+def _moved(images: Tensor, draws: ImageDraws, turned: Tensor) -> Tensor:
+    """Only what is turned or enlarged is interpolated."""
+    placed = torch.empty_like(images)
+    for rows, function in ((~turned, _shifted), (turned, _turned)):
+        chosen = rows.nonzero()[:, 0]
+        if len(chosen):
+            there = chosen.to(images.device)
+            placed[there] = function(images[there], draws, chosen)
+    return placed
 
 
-def _lit(images: Tensor, draws: ImageDraws) -> Tensor:
-    if not (draws.brightness.any() or (draws.contrast != 1).any()):
-        return images
-    mean = images.mean((1, 2, 3), keepdim=True)
-    deviation = (images.square().mean((1, 2, 3), keepdim=True) - mean.square()).clamp(min=0).sqrt()
-    contrast, brightness = (v.view(-1, 1, 1, 1).to(images) for v in (draws.contrast, draws.brightness))
-    # (images - mean) * contrast + mean + brightness * deviation, in one pass over the images
-    return torch.addcmul(mean * (1 - contrast) + brightness * deviation, images, contrast)
+def _shifted(images: Tensor, draws: ImageDraws, rows: Tensor) -> Tensor:
+    return shifted(images, draws.dx[rows], draws.dy[rows])
 
 
-def _erased(images: Tensor, draws: ImageDraws) -> Tensor:
-    if not draws.side:
-        return images
-    columns, rows = torch.arange(images.shape[3]), torch.arange(images.shape[2])
-    across = (columns >= draws.hole_x[:, None]) & (columns < draws.hole_x[:, None] + draws.side)
-    down = (rows >= draws.hole_y[:, None]) & (rows < draws.hole_y[:, None] + draws.side)
-    hole = (down[:, None, :, None] & across[:, None, None, :]).to(images.device)
-    return torch.where(hole, images.mean((2, 3), keepdim=True), images)
+def _turned(images: Tensor, draws: ImageDraws, rows: Tensor) -> Tensor:
+    straight = torch.zeros(len(rows))
+    dx, dy = draws.dx[rows], draws.dy[rows]
+    return transformed(images, draws.angle[rows], draws.zoom[rows], dx, dy, straight, straight)
 
 
-def _each(values: Tensor) -> Tensor:
-    return values.view(-1, 1, 1)
+def _of_values(draws: ImageDraws) -> bool:
+    factors = (draws.brightness, draws.contrast, draws.saturation)
+    return any((f != 1).any() for f in factors) or bool(draws.sigma.any()) or draws.noise is not None
+
+
+def _recoloured(images: Tensor, draws: ImageDraws) -> Tensor:
+    for function, factor in (
+        (brightened, draws.brightness),
+        (contrasted, draws.contrast),
+        (saturated, draws.saturation),
+    ):
+        if (factor != 1).any():
+            images = function(images, factor)
+    if draws.sigma.any():
+        images = blurred(images, draws.sigma)
+    return images if draws.noise is None else noisy(images, draws.noise)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-__all__ = ["PADDING", "TEXT", "UNKNOWN", "TextStrength", "augment_tokens"]
+__all__ = ["NAMED_TEXT", "PADDING", "TEXT", "UNKNOWN", "TextStrength", "augment_tokens"]
 
 PADDING, UNKNOWN = 0, 1
 
@@ -31,6 +31,7 @@ class TextStrength:
 
 
 TEXT = {"standard": TextStrength(), "strong": TextStrength(drop=0.15, swap=0.1, span=0.2)}
+NAMED_TEXT = TextStrength(drop=0.1, swap=0.05, span=0.2)  # what a change does that is named without a number
 
 
 def augment_tokens(tokens: Tensor, strength: TextStrength, generator: Generator) -> Tensor:

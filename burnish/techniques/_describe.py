@@ -6,7 +6,7 @@ import re
 from dataclasses import fields
 from typing import Any
 
-__all__ = ["described"]
+__all__ = ["cited", "described"]
 
 
 def described(technique: type[Any]) -> dict[str, Any]:
@@ -22,7 +22,7 @@ def described(technique: type[Any]) -> dict[str, Any]:
     return {
         "name": technique.__name__,
         "class": technique.kind,
-        "source": technique.source,
+        "source": cited(technique),
         "summary": summary,
         "why": _paragraphs(module)[1],
         "changes": changes.replace("`", "").rstrip("."),
@@ -34,6 +34,11 @@ def described(technique: type[Any]) -> dict[str, Any]:
         "modalities": list(technique.modalities),
         "tasks": list(technique.tasks),
     }
+
+
+def cited(technique: type[Any]) -> str:
+    """The literature a technique rests on: `source`, or `citation` where `source` is one of its arguments."""
+    return getattr(technique, "citation", None) or technique.source
 
 
 def _paragraphs(thing: Any) -> list[str]:

@@ -1,24 +1,24 @@
 """Training on blends of two examples and of their targets.
 
 Between two training examples the network is asked to answer in between. That keeps it from being certain where
-there are no data, and from memorizing wrong labels; it helps most when data are few and classes many.
+there are no data, and from memorizing wrong labels; it helps most when data are few and classes many. Texts are blended
+where their tokens have become vectors.
 
-Source: Zhang, Cisse, Dauphin and Lopez-Paz, "mixup: Beyond Empirical Risk Minimization", ICLR 2018,
-arXiv:1710.09412. Each example draws its own share, as in timm's `elem` mode.
+Sources: Zhang, Cisse, Dauphin and Lopez-Paz, "mixup: Beyond Empirical Risk Minimization", ICLR 2018,
+arXiv:1710.09412; of embeddings, Guo et al. 2019, arXiv:1905.08941. Each example draws its own share, as in timm's
+`elem` mode; together with CutMix, each batch draws one of the two.
 """
 
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from math import isfinite
 from typing import ClassVar
 
-import numpy as np
-import torch
 from torch import Tensor
 
-from burnish.errors import NotApplicable
-from burnish.losses import as_probabilities, mix
+from burnish.errors import Conflict, NotApplicable
 from burnish.plan import BatchContext, Plan
+from burnish.techniques._embedding_mixing import EmbeddingMixing, with_blending
+from burnish.techniques._mixing import Mixing, blend
 
 __all__ = ["Mixup", "mixup"]
 
@@ -35,20 +35,12 @@ def mixup(inputs: Tensor, targets: Tensor, context: BatchContext, *, alpha: floa
     Returns:
         Blended inputs of the same shape; class probabilities or values.
     """
-    size = len(inputs)
-    partner = torch.randperm(size, generator=context.generator).to(inputs.device)
-    # torch has no Beta draw that takes a generator; numpy's is seeded from ours
-    seed = int(torch.randint(2**62, (), generator=context.generator))
-    drawn = np.random.default_rng(seed).beta(alpha, alpha, size)
-    share = torch.from_numpy(drawn.astype(np.float32)).to(inputs.device)
-    if context.kind == "classification":
-        targets = as_probabilities(targets, context.outputs)
-    return mix(inputs, inputs[partner], share), mix(targets, targets[partner], share)
+    return blend(inputs, targets, context, alpha=alpha)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mixup:
-    """Blends of two examples and their targets. Changes: `plan.batch`.
+    """Blends of two examples and their targets. Changes: `plan.batch`; for text also the embedding, in training.
 
     Attributes:
         alpha: Strength: near 0 blends are close to one of the two, at 1 all shares are alike; 0 changes nothing.
@@ -59,8 +51,8 @@ class Mixup:
     kind: ClassVar[str] = "factor"
     levels: ClassVar[tuple[dict[str, float], ...]] = ({"alpha": 0.2}, {"alpha": 0.4}, {"alpha": 1.0})
     conflicts: ClassVar[tuple[str, ...]] = ()
-    source: ClassVar[str] = "Zhang et al. 2018, arXiv:1710.09412"
-    modalities: ClassVar[tuple[str, ...]] = ("image", "table", "series")
+    source: ClassVar[str] = "Zhang et al. 2018, arXiv:1710.09412; Guo et al. 2019, arXiv:1905.08941"
+    modalities: ClassVar[tuple[str, ...]] = ("image", "text", "table", "series")
     tasks: ClassVar[tuple[str, ...]] = ("classification", "regression")
     alters_serving: ClassVar[bool] = False
 
@@ -70,11 +62,15 @@ class Mixup:
 
     def __call__(self, plan: Plan) -> Plan:
         if plan.data.modality not in self.modalities:
-            raise NotApplicable(
-                f"mixup blends inputs; {plan.data.modality} inputs are indices, which have no in-between"
-            )
+            raise NotApplicable(f"mixup blends {', '.join(self.modalities)} inputs, not {plan.data.modality}")
         if self.alpha == 0:
             return plan
-        if plan.data.task.kind == "classification" and plan.loss is not None:
+        if plan.data.task.kind == "classification":
             plan.loss.check_soft_targets(plan.data.task.outputs)
-        return plan.edit_batch(partial(mixup, alpha=self.alpha))
+        if plan.data.modality == "text":
+            return plan.edit_model(with_blending).edit_batch(EmbeddingMixing(alpha=float(self.alpha)))
+        before = next((t for t in plan.batch if isinstance(t, Mixing)), Mixing())
+        if before.blended:
+            raise Conflict("the plan already blends its examples; drop one of the two")
+        others = replace(plan, batch=tuple(t for t in plan.batch if t is not before))
+        return others.edit_batch(replace(before, blended=float(self.alpha)))

@@ -5,7 +5,7 @@ an averaged network, Izmailov et al. 2018, arXiv:1803.05407.
 """
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import torch
 from torch import nn
@@ -95,13 +95,19 @@ def averager(model: nn.Module, averaging: Averaging) -> Average:
 
 
 @torch.no_grad()
-def reestimate_batch_norm(model: nn.Module, batches: Iterable[torch.Tensor]) -> bool:
+def reestimate_batch_norm(model: nn.Module, batches: Iterable[torch.Tensor], *, keep: Collection[str] = ()) -> bool:
     """Set the running statistics of every batch norm in `model` to the mean over `batches`, in place.
+
+    Those at the paths `keep` stay as they are: they are frozen.
 
     Returns:
         False when the network has no batch norm; then `batches` is not touched.
     """
-    norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    norms = [
+        module
+        for path, module in model.named_modules()
+        if isinstance(module, _BatchNorm) and module.track_running_stats and path not in keep
+    ]
     if not norms:
         return False
     momenta, was_training = [m.momentum for m in norms], model.training

@@ -23,7 +23,9 @@ from burnish.plan import Averaging, Plan
 from burnish.training.averaging import Average, averager, reestimate_batch_norm
 from burnish.training.checkpoint import load_checkpoint, save_checkpoint
 from burnish.training.feed import batches, steps_per_epoch
+from burnish.training.freezing import Thawing, frozen_norms
 from burnish.training.optimizers import build_optimizer, multiplier, set_rate
+from burnish.training.precision import lowered
 from burnish.training.ranks import Group, current
 from burnish.training.seeds import generator, seed_everything
 
@@ -134,7 +136,8 @@ def fit(
     seed_everything(seed, "start")
     network = copy.deepcopy(model) if model is not None else plan.build(seed)
     network = group.prepared(_placed(network, data, place), place)
-    optimizer = build_optimizer(plan.optimizer, network, plan.freeze)
+    optimizer = build_optimizer(plan.optimizer, network, plan.freeze, plan.rates)
+    thawing = Thawing(network, plan.freeze, plan.thaw)
     kinds = [plan.average] if plan.average else list(shadows)
     averages = {averaging.kind: averager(network, averaging) for averaging in kinds}
     progress = _restore(checkpoint, network, optimizer, averages, group)
@@ -145,7 +148,7 @@ def fit(
         seed_everything(seed, "epoch", progress.epoch, *([] if group.first else [group.rank]))
         start = time.perf_counter()
         train_loss = _epoch(
-            plan, data, network, optimizer, averages, step_loss, seed, progress.epoch, place, group, on_step
+            plan, data, network, optimizer, averages, step_loss, seed, progress.epoch, place, group, thawing, on_step
         )
         for average in averages.values():
             average.after_epoch(network, (progress.epoch + 1) / plan.epochs)
@@ -172,10 +175,12 @@ def _epoch(
     epoch: int,
     place: torch.device,
     group: Group,
+    thawing: Thawing,
     on_step: Callable[[nn.Module], None] | None = None,
 ) -> float:
     """One pass over the training rows; the mean loss of its steps."""
     network.train()
+    thawing.begin(epoch)
     forward = group.forward(network)
     steps, total = steps_per_epoch(len(data.train), plan.batch_size), 0.0
     for step, (x, y) in enumerate(batches(plan, data, seed=seed, epoch=epoch, device=place)):
@@ -184,7 +189,9 @@ def _epoch(
 
         def closure(x: torch.Tensor = x, y: torch.Tensor = y, share: float = share) -> torch.Tensor:
             optimizer.zero_grad(set_to_none=True)
-            loss = step_loss(forward(x), y, x) * share
+            with lowered(plan.precision, place):
+                outputs = forward(x)
+            loss = step_loss(outputs.float(), y, x) * share
             loss.backward()
             if plan.clip is not None:
                 nn.utils.clip_grad_norm_(network.parameters(), plan.clip)
@@ -273,8 +280,9 @@ def _finished(
     shadows = {}
     if progress.status == "done":
         shadows = {kind: average.network(network).eval() for kind, average in averages.items() if average.steps}
+        frozen = frozen_norms(network, plan.freeze)
         for averaged in shadows.values():
-            reestimate_batch_norm(averaged, calibration_batches(data, plan.batch_size, place))
+            reestimate_batch_norm(averaged, calibration_batches(data, plan.batch_size, place), keep=frozen)
     final = network
     if plan.stopping and progress.best is not None:
         final = copy.deepcopy(network)

@@ -16,15 +16,25 @@ RISING = 0.3  # share of a cycle
 OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop")
 
 
-def build_optimizer(spec: Optimizer, model: nn.Module, freeze: tuple[str, ...] = ()) -> torch.optim.Optimizer:
+def build_optimizer(
+    spec: Optimizer, model: nn.Module, freeze: tuple[str, ...] = (), rates: tuple[tuple[str, float], ...] = ()
+) -> torch.optim.Optimizer:
     """The optimizer of `spec` over the trainable parameters of `model`.
 
     Weight decay acts on matrices and kernels only: biases and normalization parameters are left alone.
 
+    Args:
+        spec: Which optimizer.
+        model: What it trains. Parameters that are frozen lose `requires_grad`.
+        freeze: Prefixes of parameter names.
+        rates: `(prefix, factor)` of parameters that learn at another rate; the longest prefix counts.
+
     Raises:
         UsageError: the name is unknown, or nothing is trainable.
     """
-    groups = _groups(model, spec.weight_decay, freeze)
+    groups = _groups(model, spec.weight_decay, freeze, rates)
+    for group in groups:
+        group["lr"] = spec.lr * group["rate_factor"]
     if not groups:
         raise UsageError(
             "no parameter is trainable: all have requires_grad=False or are frozen; unfreeze the last layer at least"
@@ -47,19 +57,25 @@ def _bare(spec: Optimizer, groups: Iterable[dict[str, Any]]) -> torch.optim.Opti
     raise UsageError(f"unknown optimizer {spec.name!r}; one of {', '.join(OPTIMIZERS)}")
 
 
-def _groups(model: nn.Module, weight_decay: float, freeze: tuple[str, ...]) -> list[dict[str, Any]]:
-    decayed: list[nn.Parameter] = []
-    spared: list[nn.Parameter] = []
+def _groups(
+    model: nn.Module, weight_decay: float, freeze: tuple[str, ...], rates: tuple[tuple[str, float], ...]
+) -> list[dict[str, Any]]:
+    """One group for each pair of decay and rate, in the order of the network, matrices first."""
+    found: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
-        if any(name.startswith(prefix) for prefix in freeze):
+        if name.startswith(freeze):
             parameter.requires_grad_(False)
         if parameter.requires_grad:
-            (decayed if parameter.ndim > 1 else spared).append(parameter)
-    groups = [
-        {"params": decayed, "weight_decay": weight_decay},
-        {"params": spared, "weight_decay": 0.0},
+            found.setdefault((_rate_factor(name, rates), parameter.ndim > 1), []).append(parameter)
+    return [
+        {"params": parameters, "weight_decay": weight_decay if matrix else 0.0, "rate_factor": factor}
+        for (factor, matrix), parameters in sorted(found.items(), key=lambda item: (-item[0][0], not item[0][1]))
     ]
-    return [group for group in groups if group["params"]]
+
+
+def _rate_factor(name: str, rates: tuple[tuple[str, float], ...]) -> float:
+    fitting = [(len(prefix), factor) for prefix, factor in rates if name.startswith(prefix)]
+    return max(fitting)[1] if fitting else 1.0
 
 
 def multiplier(schedule: Schedule | None, progress: float) -> float:
@@ -98,6 +114,6 @@ def _one_cycle(progress: float) -> float:
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Give every group of `optimizer` the learning rate `rate`."""
+    """Give every group of `optimizer` the learning rate `rate`, times the group's own factor."""
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group.get("rate_factor", 1.0)

@@ -3,13 +3,20 @@
 `NO_NEUTRAL` holds the techniques without a neutral strength, with the reason.
 """
 
+import os
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
+from contract_ranks import KINDS, tiny
+from safetensors.torch import save_file
 from torch import nn
 
 import burnish.techniques
+from burnish.errors import Conflict, NotApplicable
+from burnish.model.zoo import cnn
 from burnish.techniques import CATALOGUE, parse
 
 
@@ -47,6 +54,21 @@ def branched():
     )  # fmt: skip
 
 
+def weights():
+    """A file with weights for every network that the contract is tested on, each under a name of its own."""
+    file = Path(tempfile.gettempdir()) / "burnish-contract-weights.safetensors"
+    with torch.random.fork_rng():
+        torch.manual_seed(99)
+        networks = {"digits": cnn((1, 8, 8), 10), **{kind.replace(" ", "_"): tiny(kind).build(99) for kind in KINDS}}
+    state = {
+        f"{name}.{key}": t.clone() for name, network in networks.items() for key, t in network.state_dict().items()
+    }
+    partial = file.with_suffix(f".{os.getpid()}")
+    save_file(state, partial)
+    partial.rename(file)
+    return file
+
+
 CASES = {
     "Activation": Case("Activation(name='gelu')"),
     "Augment": Case("Augment(strength='strong')", neutral="Augment(strength='none')"),
@@ -55,6 +77,7 @@ CASES = {
         "ClassBalance(beta=1.0, sampling=True, least=1.0)", neutral="ClassBalance(beta=0.0, least=1.0)"
     ),
     "Deepen": Case("Deepen(layers=1)"),
+    "CutMix": Case("CutMix(alpha=0.5)", neutral="CutMix(alpha=0.0)"),
     "Dropout": Case("Dropout(rate=0.2)", neutral="Dropout(rate=0.0)"),
     "EMA": Case("EMA(decay=0.9)", neutral="EMA(decay=0.0)"),
     "EarlyStopping": Case("EarlyStopping(patience=1)"),
@@ -71,6 +94,7 @@ CASES = {
     "Schedule": Case("Schedule(shape='linear')", neutral="Schedule(shape='constant', warmup=0.0)"),
     "SqueezeExcite": Case("SqueezeExcite(reduction=4)"),
     "StochasticDepth": Case("StochasticDepth(rate=0.3)", neutral="StochasticDepth(rate=0.0)", model=branched),
+    "Transfer": Case(f"Transfer(source={str(weights())!r})"),
     "TemperatureScaling": Case("TemperatureScaling()"),
     "TestTimeAugmentation": Case("TestTimeAugmentation(shift=1)", neutral="TestTimeAugmentation(shift=0, flip=False)"),
     "Threshold": Case("Threshold()"),
@@ -90,6 +114,7 @@ NO_NEUTRAL = {
     "Deepen": "a layer more has no strength",
     "Widen": "at least one channel more is added",
     "GroupNorm": "a layer that normalizes has no strength",
+    "Transfer": "weights of another training have no strength",
     "SWA": "the mean of the last epoch alone still has batch statistics estimated anew",
     "TemperatureScaling": "it has no strength: it is fitted",
     "Threshold": "it has no strength: it is fitted",
@@ -97,10 +122,21 @@ NO_NEUTRAL = {
     "EarlyStopping": "however long the patience, the weights that stay are the best ones, not the last",
 }
 
+# What a technique is known not to do, by name and check of the matrix, with the reason.
+EXCEPTIONS: dict[tuple[str, str], str] = {}
+
 NAMES = sorted(CATALOGUE)
 OTHER_DATA = {"Threshold": "it decides between two classes, and the plan has ten: tests/techniques/test_readouts.py"}
 HERE = [name for name in NAMES if name not in OTHER_DATA]
 NOT_TECHNIQUES = {"__init__", "notation"}  # files of the folder that are neither a technique nor private
+
+
+def applied(plan, *techniques):
+    """The plan with `techniques`, or why not."""
+    try:
+        return plan.then(*techniques)
+    except (Conflict, NotApplicable) as reason:
+        return str(reason)
 
 
 def files():

@@ -1,61 +1,88 @@
-"""Batched image augmentation against a per-image reference, and its promises."""
+"""Batched image augmentation against the operations image by image, and its promises."""
 
 import numpy as np
 import pytest
 import torch
 from scipy.ndimage import map_coordinates
 
-from burnish.techniques._augment_image import IMAGE, ImageStrength, augment_images, draw_images
+from burnish.techniques import _image_colour as colour
+from burnish.techniques._augment_image import IMAGE, NAMED_IMAGE, ImageStrength, augment_images, draw_images
+from burnish.techniques._policy import parsed, strength_of
 
-ALL = ImageStrength(shift=0.25, degrees=30, zoom=0.2, light=0.4, erase=0.4, flip=True)
+LOW, HIGH = torch.tensor([-2.0, -1.5, -3.0]), torch.tensor([2.5, 3.0, 2.0])
 
 
 def images(size=8, channels=3, height=9, width=7, seed=0):
-    return torch.randn(size, channels, height, width, generator=torch.Generator().manual_seed(seed))
+    made = torch.rand(size, channels, height, width, generator=torch.Generator().manual_seed(seed))
+    return colour.from_unit(made, LOW[:channels], HIGH[:channels])
 
 
 def draws_for(x, strength, seed=1):
-    return draw_images(len(x), x.shape[2], x.shape[3], strength, torch.Generator().manual_seed(seed))
+    return draw_images(tuple(x.shape), strength, torch.Generator().manual_seed(seed))
+
+
+def augmented(x, strength, seed=1):
+    return augment_images(x, draws_for(x, strength, seed), LOW[: x.shape[1]], HIGH[: x.shape[1]])
+
+
+def placed(image, draws, i):
+    """Where the pixels of one image come from, written the slow way."""
+    channels, height, width = image.shape
+    pad = ((0, 0), (height, height), (width, width))
+    wide = np.pad(image, pad, mode="reflect") if min(height, width) > 1 else np.pad(image, pad, mode="edge")
+    x0, y0 = width + int(draws.cut_x[i]), height + int(draws.cut_y[i])
+    image = wide[:, y0 : y0 + height, x0 : x0 + width]
+    out, (cx, cy) = np.zeros_like(image), ((width - 1) / 2, (height - 1) / 2)
+    cos, sin, zoom = np.cos(float(draws.angle[i])), np.sin(float(draws.angle[i])), float(draws.zoom[i])
+    for row in range(height):
+        for column in range(width):
+            u, v = column - cx, row - cy
+            x = (cos * u - sin * v) / zoom + float(draws.dx[i]) + cx
+            y = (sin * u + cos * v) / zoom + float(draws.dy[i]) + cy
+            for c in range(channels):
+                out[c, row, column] = map_coordinates(image[c], [[y], [x]], order=1, mode="nearest")[0]
+    return torch.from_numpy(out[:, :, ::-1].copy() if draws.mirror[i] else out)[None]
 
 
 def reference(image, draws, i):
-    """One image, written the slow way."""
-    channels, height, width = image.shape
-    out = np.zeros_like(image)
-    cx, cy = (width - 1) / 2, (height - 1) / 2
-    cos, sin = np.cos(float(draws.angle[i])), np.sin(float(draws.angle[i]))
-    zoom = float(draws.zoom[i])
-    for c in range(channels):
-        for row in range(height):
-            for column in range(width):
-                u, v = (column - cx) * float(draws.mirror[i]), row - cy
-                x = (cos * u - sin * v) / zoom + float(draws.dx[i]) + cx
-                y = (sin * u + cos * v) / zoom + float(draws.dy[i]) + cy
-                out[c, row, column] = map_coordinates(image[c], [[y], [x]], order=1, mode="nearest")[0]
-    mean, deviation = out.mean(), out.std()
-    out = (out - mean) * float(draws.contrast[i]) + mean + float(draws.brightness[i]) * deviation
-    average = out.mean((1, 2))
-    for row in range(height):
-        for column in range(width):
-            inside_x = int(draws.hole_x[i]) <= column < int(draws.hole_x[i]) + draws.side
-            if inside_x and int(draws.hole_y[i]) <= row < int(draws.hole_y[i]) + draws.side:
-                out[:, row, column] = average
-    return out
+    """One image through everything that was drawn for it."""
+    out, one = placed(image.double().numpy(), draws, i), slice(i, i + 1)
+    unit = colour.to_unit(out, LOW, HIGH)
+    for function, factor in (
+        (colour.brightened, draws.brightness),
+        (colour.contrasted, draws.contrast),
+        (colour.saturated, draws.saturation),
+    ):
+        unit = function(unit, factor[one])
+    if draws.sigma.any():
+        unit = colour.blurred(unit, draws.sigma[one])
+    if draws.noise is not None:
+        unit = colour.noisy(unit, draws.noise[one])
+    out = colour.from_unit(unit, LOW, HIGH)
+    return colour.erased(out, draws.hole_x[one], draws.hole_y[one], draws.side)[0] if draws.side else out[0]
 
 
-@pytest.mark.parametrize("strength", [ALL, IMAGE["standard"], IMAGE["strong"]], ids=["all", "standard", "strong"])
+@pytest.mark.parametrize("strength", [NAMED_IMAGE, *IMAGE.values()], ids=["all", *IMAGE])
 def test_a_batch_equals_the_images_one_by_one(strength):
     x = images()
     draws = draws_for(x, strength)
-    batched = augment_images(x, draws).numpy()
+    batched = augment_images(x, draws, LOW, HIGH)
     for i in range(len(x)):
-        np.testing.assert_allclose(batched[i], reference(x[i].double().numpy(), draws, i), atol=2e-5)
+        torch.testing.assert_close(batched[i].double(), reference(x[i], draws, i), atol=2e-4, rtol=0)
 
 
-def test_nothing_drawn_leaves_the_images_alone():
+def test_nothing_drawn_leaves_the_images_alone_to_the_bit():
     x = images()
-    none = ImageStrength(shift=0, degrees=0)
-    torch.testing.assert_close(augment_images(x, draws_for(x, none)), x, atol=1e-5, rtol=1e-5)
+    assert torch.equal(augmented(x, ImageStrength()), x)
+
+
+@pytest.mark.parametrize("name", list(NAMED_IMAGE.__dataclass_fields__))
+def test_each_change_alone_changes_something_within_the_range(name):
+    x = images()
+    out = augmented(x, strength_of(name, NAMED_IMAGE))
+    assert not torch.equal(out, x)
+    assert ((out >= LOW.view(1, 3, 1, 1) - 1e-5) & (out <= HIGH.view(1, 3, 1, 1) + 1e-5)).all()
+    assert torch.equal(out, augmented(x, strength_of(name, NAMED_IMAGE)))
 
 
 def test_half_of_the_images_are_moved_by_whole_pixels_only():
@@ -66,22 +93,37 @@ def test_half_of_the_images_are_moved_by_whole_pixels_only():
 
 
 def test_no_image_is_mirrored_unless_asked():
-    assert draws_for(images(size=50), IMAGE["strong"]).mirror.unique().tolist() == [1.0]
-    assert draws_for(images(size=50), ALL).mirror.unique().tolist() == [-1.0, 1.0]
+    assert not draws_for(images(size=50), IMAGE["strong"]).mirror.any()
+    assert 0.2 < draws_for(images(size=50), NAMED_IMAGE).mirror.float().mean() < 0.8
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
-def test_type_shape_and_memory_format_stay(dtype, layout):
-    x = images().to(dtype).to(memory_format=layout)
+@pytest.mark.parametrize("memory", [torch.channels_last, torch.contiguous_format])
+def test_type_shape_and_memory_format_stay(dtype, memory):
+    x = images().to(dtype).to(memory_format=memory)
     before = x.clone()
-    out = augment_images(x, draws_for(x, ALL))
+    out = augmented(x, NAMED_IMAGE)
     assert (out.dtype, out.shape) == (x.dtype, x.shape)
-    assert out.is_contiguous(memory_format=layout)
+    assert out.is_contiguous(memory_format=memory)
     assert torch.equal(x, before)
 
 
 def test_the_smallest_images_survive():
     x = images(size=2, channels=1, height=1, width=1)
-    assert torch.isfinite(augment_images(x, draws_for(x, IMAGE["standard"]))).all()
-    assert torch.isfinite(augment_images(x, draws_for(x, IMAGE["strong"]))).all()
+    for strength in (*IMAGE.values(), NAMED_IMAGE):
+        assert torch.isfinite(augmented(x, strength)).all()
+
+
+def test_changes_are_named_with_and_without_numbers():
+    found = strength_of("rotate=20, colour, erase=0.5", NAMED_IMAGE)
+    assert found == ImageStrength(rotate=20, brightness=0.3, contrast=0.3, saturation=0.3, erase=0.5)
+    for wrong, message in (
+        ("rotate=x", "'x' is no number"),
+        ("rotate=-1", "finite number of 0 or more"),
+        ("rotate,,", "is no list of changes"),
+        ("rotate, rotate=3", "is no list of changes"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            parsed(wrong)
+    with pytest.raises(ValueError, match="there is no change 'swap'; there are flip"):
+        strength_of("swap", NAMED_IMAGE)

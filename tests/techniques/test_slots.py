@@ -22,6 +22,7 @@ from burnish.techniques import (
     Schedule,
     WeightDecay,
 )
+from burnish.techniques._mixing import Mixing
 from burnish.techniques.augment import augment
 
 
@@ -86,8 +87,9 @@ def test_a_decoupled_decay_is_refused_where_it_would_be_a_penalty(digits):
 
 def test_batch_transforms_append_in_order(digits):
     plan = digits.then(Augment(strength="strong"), Mixup(alpha=1.0))
-    assert [t.func.__name__ for t in plan.batch] == ["augment", "mixup"]
-    assert plan.batch[0].keywords == {"strength": "strong", "flip": False, "groups": ()}
+    assert plan.batch[0].func is augment
+    assert plan.batch[0].keywords.keys() == {"strength", "policy", "flip", "degrees", "limits"}
+    assert plan.batch[1] == Mixing(blended=1.0)
 
 
 def test_regression_mixes_and_augments_but_does_not_smooth(table):
@@ -98,13 +100,12 @@ def test_regression_mixes_and_augments_but_does_not_smooth(table):
     assert len(table.then(Augment(), Mixup()).batch) == 2
 
 
-def test_text_is_not_mixed():
+def test_texts_are_mixed_in_their_embedding():
     texts = np.random.default_rng(0).integers(2, 20, size=(60, 7)).astype(np.int32)
     data = load((texts, np.arange(60) % 2), modality="text")
     plan = Plan(model="textcnn", data=data)
-    with pytest.raises(NotApplicable, match="no in-between"):
-        plan.then(Mixup())
-    assert len(plan.then(Augment()).batch) == 1
+    assert len(plan.then(Augment(), Mixup()).edits) == 1
+    assert len(plan.then(Augment(), Mixup()).batch) == 2
 
 
 def test_a_loss_that_needs_indices_gets_no_soft_targets(digits):

@@ -13,6 +13,8 @@ from burnish.pipeline.price import runs_of, seconds_of, spoken
 from burnish.pipeline.stages.tune import trial_epochs
 from burnish.pipeline.timing import steps_per_second
 from burnish.pipeline.work import Work
+from burnish.techniques import Augment, parse
+from burnish.techniques.augment import kept_meaning
 from burnish.training.feed import steps_per_epoch
 
 __all__ = ["prepare"]
@@ -27,7 +29,8 @@ def prepare(work: Work) -> dict[str, Any]:
     inspection = inspect(work.plan.probe(), example)
     rate = steps_per_second(work.plan, device=work.device, threads=work.threads, seconds=0.0, least=STEPS)
     seconds_per_step = 1 / rate
-    lines = _price(work, seconds_per_step, inspection.bytes)
+    meaning = _meaning(work)
+    lines = [*_price(work, seconds_per_step, inspection.bytes), *(f"asked of the data: {text}" for text in meaning)]
     work.observer({"event": "plan", "lines": lines})
     network = {
         "name": work.plan.source.name,
@@ -43,12 +46,20 @@ def prepare(work: Work) -> dict[str, Any]:
             "recipe": work.recipe.to_json(),
             "command": work.recipe.command(out=str(work.root)),
             "task": task.to_json() | {"names": list(task.names), "greater_is_better": task.primary.greater_is_better},
-            "data": data.describe(),
+            "data": data.describe() | {"notes": [*data.notes, *meaning]},
         },
         "network": network,
         "plan": lines,
         "seconds_per_step": seconds_per_step,
     }
+
+
+def _meaning(work: Work) -> list[str]:
+    """What the images say about the mirroring and rotating that is going to be tried; nothing for other data."""
+    texts = [*work.recipe.techniques, *work.recipe.against, *(work.recipe.only or ["Augment"])]
+    wanted = [parse(text) for text in texts if text.strip().startswith("Augment")]
+    found = [kept_meaning(work.data, strength=a.strength, policy=a.policy) for a in wanted if isinstance(a, Augment)]
+    return list(dict.fromkeys(str(answer) for answers in found for answer in answers))
 
 
 def environment(work: Work) -> dict[str, Any]:

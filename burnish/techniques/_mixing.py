@@ -1,0 +1,88 @@
+"""Examples of a batch mixed with one another, and their targets with them.
+
+Where mixup and CutMix are both asked for, each batch draws one of them. Either way the new target is the mean of the
+two old ones, weighed by how much of each example is seen.
+
+Sources: Zhang et al. 2018, arXiv:1710.09412; Yun et al. 2019, arXiv:1905.04899; drawing one of the two, as in timm.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from burnish.losses import as_probabilities, mix
+from burnish.plan import BatchContext
+
+__all__ = ["Mixing", "blend", "drawn_shares", "mixed_targets", "paste"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mixing:
+    """The batch transform of `Mixup` and `CutMix`; it comes after all that change single examples.
+
+    Attributes:
+        blended: The Beta distribution's parameters for blends; 0 blends nothing.
+        pasted: The same for pasted boxes.
+    """
+
+    blended: float = 0.0
+    pasted: float = 0.0
+
+    mixes: ClassVar[bool] = True
+
+    def __call__(self, inputs: Tensor, targets: Tensor, context: BatchContext) -> tuple[Tensor, Tensor]:
+        paste_now = self.pasted > 0
+        if self.blended and self.pasted:
+            paste_now = bool(torch.rand((), generator=context.generator) < 0.5)
+        if paste_now:
+            return paste(inputs, targets, context, alpha=self.pasted)
+        return blend(inputs, targets, context, alpha=self.blended)
+
+
+def blend(inputs: Tensor, targets: Tensor, context: BatchContext, *, alpha: float) -> tuple[Tensor, Tensor]:
+    """Every example blended with another one, by a share of its own."""
+    size = len(inputs)
+    partner = torch.randperm(size, generator=context.generator).to(inputs.device)
+    share = drawn_shares(size, alpha, context).to(inputs.device)
+    return mix(inputs, inputs[partner], share), mixed_targets(targets, partner, share, context)
+
+
+def paste(inputs: Tensor, targets: Tensor, context: BatchContext, *, alpha: float) -> tuple[Tensor, Tensor]:
+    """Every example `(batch, channels, *places)` with a box of another one, at the same place, in place of its own.
+
+    Box and share are the example's own. The share counted is that of the places that were replaced, after the box was
+    cut off at the edge.
+    """
+    size, places = len(inputs), inputs.shape[2:]
+    partner = torch.randperm(size, generator=context.generator).to(inputs.device)
+    share = drawn_shares(size, alpha, context)
+    centre = torch.rand(len(places), size, generator=context.generator)
+    inside = torch.ones(size, *[1] * len(places), dtype=torch.bool)
+    for axis, length in enumerate(places):
+        side = ((1 - share) ** (1 / len(places)) * length).floor()
+        middle = (centre[axis] * length).floor()
+        first, last = middle - (side / 2).floor(), middle + (side / 2).floor()
+        place = torch.arange(length)
+        within = (place >= first[:, None]) & (place < last[:, None])
+        inside = inside & within.view(size, *[length if a == axis else 1 for a in range(len(places))])
+    kept = 1 - inside.flatten(1).float().mean(1)
+    mixed = torch.where(inside[:, None].to(inputs.device), inputs[partner], inputs)
+    return mixed, mixed_targets(targets, partner, kept.to(inputs.device), context)
+
+
+def drawn_shares(size: int, alpha: float, context: BatchContext) -> Tensor:
+    """Shares `(size,)` of the first of two examples, from Beta(alpha, alpha), on the CPU."""
+    # torch has no Beta draw that takes a generator; numpy's is seeded from ours
+    seed = int(torch.randint(2**62, (), generator=context.generator))
+    drawn = np.random.default_rng(seed).beta(alpha, alpha, size)
+    return torch.from_numpy(drawn.astype(np.float32))
+
+
+def mixed_targets(targets: Tensor, partner: Tensor, share: Tensor, context: BatchContext) -> Tensor:
+    """`share` of the targets and the rest of the partners'; class indices become probabilities."""
+    if context.kind == "classification":
+        targets = as_probabilities(targets, context.outputs)
+    return mix(targets, targets[partner], share)
