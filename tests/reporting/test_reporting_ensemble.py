@@ -40,3 +40,15 @@ def test_members_gain_cost_and_spread_are_shown_and_follow_the_schema(kind):
         assert shown in text, shown
     assert ("within the 90% interval" in text) == (kind == "regression")
     assert ("disagreement" in text) == (kind == "classification")
+
+
+def test_what_was_fitted_for_prediction_is_told():
+    report = ledgers.report("classification")
+    gain = to_json(ledgers.est(0.29, 0.03, 700))
+    report["export"] |= {"calibration": {"temperature": 1.42, "gain": gain, "accepted": True}}
+    report["export"] |= {"threshold": {"threshold": 0.31, "gain": gain, "accepted": False, "score": 0.9}}
+    text = render_markdown(report)
+    assert "A temperature of 1.42" in text
+    assert "prediction uses the temperature" in text
+    assert "A threshold of 0.31" in text
+    assert "prediction does without a threshold" in text

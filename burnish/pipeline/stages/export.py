@@ -41,6 +41,7 @@ def export(work: Work) -> dict[str, Any]:
         section = found["report"]["ensemble"]
         chosen = chosen | {"path": section["path"], "export": section["export"], "parameters": section["parameters"]}
         step = f"ensemble of {len(found['members'])}"
+        work.note(f"ships: {step} instead of one compressed network, {section['bytes']:,} bytes")
         source = {"kind": "ensemble", "member": source, "runs": found["members"], "combination": found["combination"]}
     parity = _parity(work, network, work.root / chosen["path"])
     write_bytes(work.root / "model.onnx", (work.root / chosen["path"]).read_bytes())

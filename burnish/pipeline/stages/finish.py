@@ -14,8 +14,8 @@ __all__ = ["arm_runs", "finish"]
 
 IN_TRAINING = ("EMA", "SWA", "EarlyStopping")
 AFTERWARDS = {
-    "TemperatureScaling": "fitted on what ships, see Export",
-    "Threshold": "fitted on what ships, see Export",
+    "TemperatureScaling": "fitted on what ships, see Quality",
+    "Threshold": "fitted on what ships, see Quality",
     "TestTimeAugmentation": "it costs five computations instead of one, so it ships only when asked for",
 }
 NOTATIONS = {

@@ -38,7 +38,7 @@ def quality(view: View) -> Section:
         return Section(id="quality", title=TITLE, blocks=(Text(text=view.skipped("quality"), tone="skipped"),))
     split = view.inner("quality", "split") or "validation"
     blocks: list[Block] = [*_metrics(view, str(split)), *_generalization(view), *_classes(view)]
-    blocks += [*_thresholds(view), *_confusion(view), *_reliability(view)]
+    blocks += [*_fitted(view), *_thresholds(view), *_confusion(view), *_reliability(view)]
     lead = f"Baseline and shipped model, one trained network each, on the {split} split; intervals over its examples."
     return Section(id="quality", title=TITLE, lead=lead, blocks=tuple(blocks))
 
@@ -179,6 +179,24 @@ def _confusion(view: View) -> list[Block]:
         blocks.append(Row(blocks=maps))
     pairs = _worst_pairs(found, names)
     return [*blocks, pairs] if pairs else blocks
+
+
+def _fitted(view: View) -> list[Block]:
+    """The temperature and the threshold between two classes, what they bring, and whether prediction uses them."""
+    blocks: list[Block] = []
+    for key, name, metric, scale in (
+        ("calibration", "temperature", "log loss", scale_for("log_loss")),
+        ("threshold", "threshold", view.scale.metric, view.scale),
+    ):
+        found = view.inner("export", key)
+        if not isinstance(found, dict):
+            continue
+        gain = estimate(found.get("gain"))
+        used = f"prediction uses the {name}" if found.get("accepted") else f"prediction does without a {name}"
+        said = f"improves {metric} there by {scale.gain(gain)} {scale.interval(gain)}"
+        text = f"A {name} of {significant(found.get(name))}, fitted on validation, {said}, cross-fitted; {used}."
+        blocks.append(Text(text=text, tone="note"))
+    return blocks
 
 
 def _thresholds(view: View) -> list[Block]:
