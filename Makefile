@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: demo test slow contract coverage check format clean
+.PHONY: demo test slow contract coverage techniques check format clean
 
 .venv/.installed: pyproject.toml constraints.txt
 	@echo "setting up .venv; the first time this takes a minute or more, most of it PyTorch"
@@ -27,6 +27,9 @@ contract: .venv/.installed  ## every technique on every kind of task and inputs:
 
 coverage: .venv/.installed  ## every architecture pruned and quantized, every technique on it; writes docs/coverage.md (hours, resumable)
 	$(BIN)/python benchmarks/coverage/run.py
+
+techniques: .venv/.installed  ## docs/techniques.md from the code and the measured records
+	$(BIN)/python -m burnish.techniques._page docs/techniques.md
 
 format: .venv/.installed
 	$(BIN)/ruff check --fix .

@@ -48,7 +48,7 @@ ALSO = ("log_loss", "ece", "f1_macro", "mae")  # other metrics whose gain is kep
 # Other settings than the default where the default cannot be measured on these networks.
 SETTINGS: dict[str, str] = {}
 # Techniques that are measured elsewhere, and where.
-ELSEWHERE: dict[str, str] = {}
+ELSEWHERE: dict[str, str] = {"Transfer": "transfer_cifar.py and transfer_text.py"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -268,11 +268,16 @@ def keep(file: Path, name: str, found: list[dict[str, Any]], refused: dict[str, 
     told = {entry["data"]: entry for entry in old["measured"]} | {entry["data"]: entry for entry in found}
     reasons = {data: reason for data, reason in (old["not_applicable"] | refused).items() if data not in told}
     records[name] = {
-        "measured": [_rounded(told[data]) for data in CASES if data in told],
-        "not_applicable": {data: reasons[data] for data in CASES if data in reasons},
+        "measured": [_rounded(told[data]) for data in sorted(told, key=_place)],
+        "not_applicable": {data: reasons[data] for data in sorted(reasons, key=_place)},
     }
     ordered = {key: records[key] for key in sorted(records)}
     file.write_text(json.dumps(ordered, indent=1) + "\n", encoding="utf-8")
+
+
+def _place(data: str) -> tuple[int, str]:
+    """The order of the cases, and after them whatever else was measured on."""
+    return (list(CASES).index(data) if data in CASES else len(CASES)), data
 
 
 def _rounded(value: Any) -> Any:

@@ -13,12 +13,14 @@ images.
 import argparse
 import json
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from cases import images
+from effects import keep
 from intervals import paired_gain
 from safetensors.torch import save_file
 
@@ -26,7 +28,9 @@ from burnish.data import Data, load
 from burnish.evaluation.predict import outputs_on
 from burnish.model.zoo import resnet
 from burnish.plan import Optimizer, Plan, Schedule
+from burnish.records import Estimate
 from burnish.techniques import Transfer
+from burnish.techniques._measured import FILE
 from burnish.training import fit
 
 LEFT = ("cat", "dog")
@@ -125,6 +129,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--out", type=Path, default=Path("runs/transfer_cifar"))
+    parser.add_argument("--records", type=Path, default=FILE)
     options = parser.parse_args()
     torch.set_num_threads(1)
     file = options.out / "runs.jsonl"
@@ -138,21 +143,46 @@ def main() -> None:
                 with file.open("a") as stream:
                     stream.write(json.dumps(rows[-1]) + "\n")
                 print({k: v for k, v in rows[-1].items() if k != "right"}, flush=True)
-    summary(rows, list(ways(weights)))
+    summary(rows, list(ways(weights)), options.records)
 
 
-def summary(rows: list[dict[str, Any]], names: list[str]) -> None:
-    """Accuracy of each way, and its gain over from scratch, with intervals."""
+def summary(rows: list[dict[str, Any]], names: list[str], records: Path) -> None:
+    """Accuracy of each way, and its gain over from scratch, with intervals; they also go to `records`."""
     right = {(r["way"], r["seed"]): np.array(list(r["right"]), dtype=int) for r in rows}
-    seeds = sorted({r["seed"] for r in rows})
+    seeds, found = sorted({r["seed"] for r in rows}), []
     for way in names:
         before, after = ([right[name, seed] for seed in seeds] for name in (SCRATCH, way))
 
         def gain_of(j: int, positions: np.ndarray, before: Any = before, after: Any = after) -> float:
             return float(after[j][positions].mean() - before[j][positions].mean())
 
-        gain = "" if way == SCRATCH else f", gain {paired_gain(gain_of, len(seeds), len(before[0]))}"
-        print(f"{way:26} accuracy {np.mean(after):.3f}{gain}")
+        gain = paired_gain(gain_of, len(seeds), len(before[0]))
+        print(f"{way:26} accuracy {np.mean(after):.3f}" + ("" if way == SCRATCH else f", gain {gain}"))
+        if way != SCRATCH:
+            times = [sum(r["seconds"] for r in rows if r["way"] == name) for name in (way, SCRATCH)]
+            found.append(_record(way, gain, float(np.mean(before)), times[0] / times[1]))
+    keep(records, "Transfer", found, {})
+
+
+def _record(way: str, gain: Estimate, baseline: float, time_ratio: float) -> dict[str, Any]:
+    """One entry of the measured records."""
+    return {
+        "data": f"cifar, eight classes to two: {way}",
+        "technique": repr(ways(Path("eight.safetensors"))[way]),
+        "task": "classification",
+        "modality": "image",
+        "network": "resnet, 8 channels",
+        "train": 2 * EACH,
+        "test": 2 * TESTED,
+        "epochs": EPOCHS,
+        "metric": "accuracy",
+        "baseline": baseline,
+        "gain": asdict(gain),
+        "also": {},
+        "time_ratio": time_ratio,
+        "size_ratio": 1.0,
+        "failed": 0,
+    }
 
 
 if __name__ == "__main__":

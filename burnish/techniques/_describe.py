@@ -6,6 +6,8 @@ import re
 from dataclasses import fields
 from typing import Any
 
+from burnish.techniques._measured import measured
+
 __all__ = ["cited", "described"]
 
 
@@ -15,7 +17,8 @@ def described(technique: type[Any]) -> dict[str, Any]:
     Keys: `name, class` (how its effect is measured: `factor`, `readout`, `gate`, `post` or
     `nuisance`), `source, summary, why,
     changes` (slots of the plan), `default` (its notation), `arguments` (name, default and meaning), `functions` (for
-    one's own training loop), `levels, conflicts, modalities, tasks`.
+    one's own training loop), `levels, conflicts, modalities, tasks`, `helps, hurts, costs` (when it does, when not, at
+    what price) and `effects` (what was measured on which data; see `_measured`).
     """
     module = importlib.import_module(technique.__module__)
     summary, _, changes = _paragraphs(technique)[0].partition(" Changes: ")
@@ -33,12 +36,21 @@ def described(technique: type[Any]) -> dict[str, Any]:
         "conflicts": list(technique.conflicts),
         "modalities": list(technique.modalities),
         "tasks": list(technique.tasks),
+        **_judgement(module),
+        "effects": measured(technique.__name__),
     }
 
 
 def cited(technique: type[Any]) -> str:
     """The literature a technique rests on: `source`, or `citation` where `source` is one of its arguments."""
     return getattr(technique, "citation", None) or technique.source
+
+
+def _judgement(module: Any) -> dict[str, str]:
+    """The lines of the file's docstring that say when it helps, when not, and what it costs."""
+    text = " ".join((inspect.getdoc(module) or "").split())
+    found = re.search(r"Helps: (.*?) Does not: (.*?) Costs: (.*?) Sources?:", text)
+    return dict(zip(("helps", "hurts", "costs"), found.groups() if found else ("", "", ""), strict=True))
 
 
 def _paragraphs(thing: Any) -> list[str]:

@@ -4,6 +4,11 @@ ReLU cuts the gradient of negative values, and a unit that is never positive lea
 let some of it through; bounded ones (sigmoid, tanh) saturate and make deep networks slow to train. Which one
 suits depends on the network, so it is measured.
 
+Helps: networks with sigmoid or tanh between their layers, whose gradients fade, and networks with many units that are
+    always zero.
+Does not: a modern activation is exchanged for another one; differences are then small and of either sign.
+Costs: GELU, SiLU and Mish take longer than ReLU, in training and in serving.
+
 Source: Hendrycks and Gimpel, "Gaussian Error Linear Units (GELUs)", 2016, arXiv:1606.08415; SiLU: Elfwing, Uchibe
 and Doya, Neural Networks 107, 2018, arXiv:1702.03118; Mish: Misra, BMVC 2020, arXiv:1908.08681; leaky ReLU: Maas,
 Hannun and Ng, ICML workshop 2013; ELU: Clevert, Unterthiner and Hochreiter, ICLR 2016, arXiv:1511.07289.

@@ -5,6 +5,10 @@ see vary. The changes are made on whole batches on the device and cost far less 
 Whether mirrored or rotated images mean the same is asked of the data: a mirrored digit is another sign, a mirrored
 cat is a cat.
 
+Helps: few examples, and changes that leave the meaning as it is; the training score is far above the validation score.
+Does not: the network does not fit its training rows yet, or a transform changes the label, as mirrored digits do.
+Costs: more epochs until it has converged; nothing in serving.
+
 Sources: images, Krizhevsky et al. 2012 and DeVries and Taylor 2017, arXiv:1708.04552; TrivialAugment, Müller and
 Hutter 2021, arXiv:2103.10158; AugMix, Hendrycks et al. 2020, arXiv:1912.02781; text, Wei and Zou 2019,
 arXiv:1901.11196; tables, Bahri et al. 2022, arXiv:2106.15147; series, Um et al. 2017, arXiv:1706.00527.

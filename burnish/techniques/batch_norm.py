@@ -4,6 +4,10 @@ Layers whose inputs keep a steady scale train faster, bear higher learning rates
 initialization. Each channel is shifted and scaled by its mean and deviation over the batch; after training,
 running averages take their place, so that serving costs next to nothing (exporters fold them into the layer).
 
+Helps: deep or badly scaled convolutional networks, high learning rates, sigmoid networks that do not start.
+Does not: batches are very small, rows depend on one another, or the network is shallow and trains well.
+Costs: more time in training; nothing in serving once folded.
+
 Source: Ioffe and Szegedy, "Batch Normalization: Accelerating Deep Network Training by Reducing Internal Covariate
 Shift", ICML 2015, arXiv:1502.03167.
 """

@@ -5,6 +5,10 @@ rare classes more often, give them a say; it helps macro averages, and mostly co
 The more examples a class has, the less another one adds: that is what the effective number says, between counting all
 classes alike and counting all examples alike.
 
+Helps: rare classes count as much as frequent ones in the metric, as in macro F1.
+Does not: plain accuracy decides: it gives up frequent classes for rare ones, and probabilities are shifted.
+Costs: nothing to speak of.
+
 Source: Cui et al., "Class-Balanced Loss Based on Effective Number of Samples", CVPR 2019, arXiv:1901.05555.
 """
 

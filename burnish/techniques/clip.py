@@ -3,6 +3,10 @@
 One odd batch can throw the weights far from where they were. Scaling the gradient down whenever its norm over all
 parameters exceeds a limit keeps its direction and takes away the jump.
 
+Helps: losses that jump or become infinite: recurrent networks, Transformers, high rates.
+Does not: trainings that are stable: it then never acts, or acts as a smaller rate.
+Costs: one pass over the gradients a step.
+
 Source: Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural networks", ICML 2013,
 arXiv:1211.5063.
 """

@@ -4,6 +4,10 @@ A network that has to name both halves of a picture cannot rely on one telling d
 Unlike blends, what it sees is natural at every place. It helps with images of many classes and long trainings, less
 where the answer is in one small place, which the piece may cover.
 
+Helps: images with objects in parts of the frame, long trainings.
+Does not: short trainings, and images whose meaning is in one small place.
+Costs: more epochs; nothing in serving.
+
 Source: Yun et al., "CutMix: Regularization Strategy to Train Strong Classifiers with Localizable Features", ICCV 2019,
 arXiv:1905.04899. Each example draws its own box; together with mixup, each batch draws one of the two.
 """

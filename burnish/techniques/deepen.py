@@ -5,6 +5,10 @@ begins as the identity changes nothing, and training makes use of it from there.
 own results alone (ReLU) the new layer is an identity matrix or kernel; after any other (GELU, SiLU, tanh) it is a
 branch beside the identity whose scale begins at zero.
 
+Helps: a network that fits well and whose training score still rises with size.
+Does not: it overfits already: a larger network overfits more.
+Costs: more operations and bytes, in training and serving.
+
 Source: Chen, Goodfellow and Shlens, "Net2Net: Accelerating Learning via Knowledge Transfer", ICLR 2016,
 arXiv:1511.05641; the scaled branch: Bachlechner et al., "ReZero is All You Need", UAI 2021, arXiv:2003.04887.
 """

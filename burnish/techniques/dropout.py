@@ -3,6 +3,10 @@
 Units that cannot rely on one another learn features that are useful on their own. Single elements are dropped
 where features are separate, whole channels where maps come from convolutions.
 
+Helps: wide dense layers and few examples; the training score is far above the validation score.
+Does not: the network underfits, is small, or has batch norm behind the dropped values.
+Costs: more epochs; nothing in serving.
+
 Source: Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from Overfitting", JMLR 15, 2014;
 channels: Tompson et al., "Efficient Object Localization Using Convolutional Networks", CVPR 2015, arXiv:1411.4280;
 residual branches: Zagoruyko and Komodakis, "Wide Residual Networks", BMVC 2016, arXiv:1605.07146.

@@ -4,6 +4,10 @@ Past a point a network only learns the noise of its training examples. Whatever 
 that stay are the best on validation. That choice flatters the validation score, so its gain is measured
 cross-fitted: chosen on one half, scored on the other.
 
+Helps: trainings that are too long, and scores that wander late in the training.
+Does not: validation rows are so few that the best epoch is the luckiest; schedules that end at zero.
+Costs: saves epochs; nothing in serving.
+
 Source: Prechelt, "Early Stopping - But When?", Neural Networks: Tricks of the Trade 1998, doi:10.1007/3-540-49430-8_3.
 """
 

@@ -4,6 +4,10 @@ Late in training the weights wander around a minimum; their average lies closer 
 and more steadily than any single point of the path. It costs one copy of the weights and nothing at inference.
 The training loop keeps the average, evaluates it, and estimates batch statistics anew for it.
 
+Helps: noisy trainings: small batches, a constant learning rate.
+Does not: the learning rate has fallen to zero at the end: then the last weights are as good.
+Costs: one copy of the weights in training; nothing in serving.
+
 Sources: Polyak and Juditsky, SIAM J. Control Optim. 1992, doi:10.1137/0330046; Izmailov et al., "Averaging Weights
 Leads to Wider Optima and Better Generalization", UAI 2018, arXiv:1803.05407.
 """

@@ -4,6 +4,10 @@ Networks of different seeds, and unlike networks even more so, err on different 
 are averaged, part of the errors cancels. It costs as much as all members together, so it ships only where it beats its
 best member on rows it was not chosen on, and can be distilled back into one network.
 
+Helps: members that are good and err differently: unlike networks, other seeds.
+Does not: one member is far better than all others; latency and size count.
+Costs: as many networks as members, unless it is distilled back into one.
+
 Sources: Hansen and Salamon, "Neural Network Ensembles", TPAMI 1990, doi:10.1109/34.58871; Lakshminarayanan et al.,
 NIPS 2017, arXiv:1612.01474; greedy selection, Caruana et al., ICML 2004; soups, Wortsman et al. 2022, arXiv:2203.05482.
 """

@@ -3,6 +3,10 @@
 Batch statistics are noisy when batches are small. Normalizing over groups of channels inside one
 example does not depend on the batch, in training or after.
 
+Helps: the same networks as batch norm, where batches are small or statistics shift between training and use.
+Does not: batches are large: batch norm is then as good or better, and free in serving.
+Costs: stays in the network, so it also costs latency.
+
 Source: Wu and He, "Group Normalization", ECCV 2018, arXiv:1803.08494.
 """
 

@@ -4,6 +4,10 @@ A network that must put all probability on one class grows ever larger weights t
 labels as readily as right ones. Moving a small share of every target to the uniform distribution stops both. It
 meets mixup, distillation and class weights in `burnish.losses`, where the order does not matter.
 
+Helps: confident classifiers, noisy labels, many classes; probabilities are better calibrated.
+Does not: the network becomes a teacher: what it knows about wrong classes is lost (Müller et al. 2019).
+Costs: nothing.
+
 Source: Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", CVPR 2016, arXiv:1512.00567.
 """
 

@@ -3,6 +3,10 @@
 Techniques change which rate is best: a network with batch norm bears a higher one, strong augmentation may want a
 lower one. Varied beside the techniques, the rate keeps one from looking good only because it suits the baseline's.
 
+Helps: a baseline whose rate was guessed.
+Does not: the rate was searched, as the main job does.
+Costs: nothing.
+
 Source: Choi et al., "On Empirical Comparisons of Optimizers for Deep Learning", 2019, arXiv:1910.05446.
 """
 

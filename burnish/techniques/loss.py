@@ -4,6 +4,10 @@ What is minimized decides which mistakes count: squared errors chase outliers, a
 either where it is right; focal loss leaves easy examples alone; one-against-the-rest losses let classes be likely
 together. Smoothing, mixing and weights of other techniques stay, whichever comes first.
 
+Helps: the loss does not fit the metric or the noise: Huber with outliers, focal with many easy examples.
+Does not: cross entropy or squared error fit already, which is usual.
+Costs: nothing to speak of; focal and Brier change what probabilities mean.
+
 Sources: focal, Lin et al. 2017, arXiv:1708.02002; one against the rest, Wightman, Touvron and Jégou 2021,
 arXiv:2110.00476; Huber 1964, doi:10.1214/aoms/1177703732; Brier 1950.
 """

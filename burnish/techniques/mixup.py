@@ -4,6 +4,10 @@ Between two training examples the network is asked to answer in between. That ke
 there are no data, and from memorizing wrong labels; it helps most when data are few and classes many. Texts are blended
 where their tokens have become vectors.
 
+Helps: few examples, images, long trainings; probabilities are better calibrated.
+Does not: short trainings and networks that underfit; tables whose columns do not blend.
+Costs: more epochs; nothing in serving.
+
 Sources: Zhang, Cisse, Dauphin and Lopez-Paz, "mixup: Beyond Empirical Risk Minimization", ICLR 2018,
 arXiv:1710.09412; of embeddings, Guo et al. 2019, arXiv:1905.08941. Each example draws its own share, as in timm's
 `elem` mode; together with CutMix, each batch draws one of the two.

@@ -3,6 +3,10 @@
 Deep networks without shortcuts are hard to train: gradients shrink from layer to layer, and even the
 identity has to be learned. With a shortcut past every pair of layers it is there from the start.
 
+Helps: plain networks so deep that they train badly.
+Does not: shallow networks, and shapes that change at every layer.
+Costs: an addition a layer, and the memory of what it adds.
+
 Source: He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, arXiv:1512.03385; the learned number
 that starts at zero: Bachlechner et al., "ReZero is All You Need", UAI 2021, arXiv:2003.04887.
 """

@@ -4,6 +4,10 @@ Two minima may fit the training data equally well; the flat one generalizes bett
 copy of the training loss. Each step first climbs a distance `rho` along the gradient, takes the gradient there,
 returns, and descends by it. It costs a second forward and backward pass for each step and nothing at inference.
 
+Helps: small data and long trainings, where a gain is worth twice the time.
+Does not: time is short: the same time can be spent on more epochs.
+Costs: twice the time of every step; nothing in serving.
+
 Source: Foret, Kleiner, Mobahi and Neyshabur, "Sharpness-Aware Minimization for Efficiently Improving
 Generalization", ICLR 2021, arXiv:2010.01412.
 """

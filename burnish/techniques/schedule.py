@@ -4,6 +4,10 @@ Large steps find the region, small ones the bottom: a rate that falls to zero en
 constant one in the same number of steps. A short warm-up keeps the first steps, taken from a random start with no
 statistics, from doing damage.
 
+Helps: constant rates that end in noise: nearly every training of fixed length.
+Does not: the length is not known, or early stopping ends the training first.
+Costs: nothing.
+
 Sources: cosine, Loshchilov and Hutter, ICLR 2017, arXiv:1608.03983; one cycle, Smith 2018, arXiv:1803.09820;
 warm-up, Goyal et al. 2017, arXiv:1706.02677.
 """

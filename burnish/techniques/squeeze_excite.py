@@ -3,6 +3,10 @@
 A convolution sees a small neighborhood. Each channel's mean over all positions goes through a small
 network that gives every channel a weight, so that what the example shows elsewhere decides which channels count.
 
+Helps: convolutional networks with many channels and enough data.
+Does not: small networks and few examples.
+Costs: few operations, but latency for its pooling.
+
 Source: Hu, Shen and Sun, "Squeeze-and-Excitation Networks", CVPR 2018, arXiv:1709.01507.
 """
 

@@ -5,6 +5,10 @@ the loss is flat, and scores better than each of them. The mean costs one copy o
 mean are estimated anew, and it is the mean that is evaluated, saved and exported. A rate that falls to zero leaves
 little to average.
 
+Helps: trainings that end at a constant or high rate.
+Does not: the rate falls to zero anyway.
+Costs: one copy of the weights and one pass for batch statistics; nothing in serving.
+
 Source: Izmailov et al., "Averaging Weights Leads to Wider Optima and Better Generalization", UAI 2018,
 arXiv:1803.05407.
 """

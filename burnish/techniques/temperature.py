@@ -4,6 +4,10 @@ Networks trained to fit are too sure of themselves. Dividing the logits by one n
 of it and changes no answer. Its gain in log loss is measured cross-fitted: fitted on one half, scored on the other. The
 number goes into model.json, and prediction uses it.
 
+Helps: probabilities are used, not only the most likely class; the network is over-confident.
+Does not: only accuracy counts: it does not change which class is most likely.
+Costs: a number fitted on validation rows; nothing in serving.
+
 Source: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, arXiv:1706.04599.
 """
 

@@ -4,6 +4,10 @@ A network answers slightly differently when the image is shifted by a pixel or m
 the same; the mean over such views is steadier. It costs one computation for each view. Whether mirrored images mean the
 same is for the data to say: the gain is measured on validation. The views are part of the exported network.
 
+Helps: images whose mirror image means the same, where latency does not count.
+Does not: latency counts, or the transforms change the meaning.
+Costs: as many forward passes as there are views.
+
 Source: Krizhevsky, Sutskever and Hinton, NIPS 2012, doi:10.1145/3065386; when it pays, Shanmugam et al., ICCV 2021,
 arXiv:2011.11156.
 """

@@ -4,6 +4,10 @@ A half is the best threshold for accuracy of calibrated probabilities, and for l
 lower. The threshold with the best primary metric (F1 for labels) is fitted on validation; its gain is measured
 cross-fitted: fitted on one half, scored on the other. It goes into model.json, and prediction answers with it.
 
+Helps: two classes and a metric other than accuracy at one half, such as F1.
+Does not: the metric is accuracy or an area under a curve.
+Costs: a number fitted on validation rows, which must be many.
+
 Source: Lipton, Elkan and Naryanaswamy, "Optimal Thresholding of Classifiers to Maximize F1 Measure", ECML 2014,
 arXiv:1402.1892.
 """

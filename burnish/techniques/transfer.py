@@ -4,6 +4,10 @@ What a network learned on much data serves on little: its first layers see edges
 weights that fit are taken over layer by layer, the head is new, and what is below it may stay frozen, thaw from the top
 down, or learn at rates that fall with the distance from the head, so that what was learned is not overwritten.
 
+Helps: few examples, and a source trained on much data of a like kind.
+Does not: the source knows another kind of data, or there is enough of one's own; a frozen body fits only close tasks.
+Costs: saves training; the network is the source's size.
+
 Sources: Yosinski et al., "How transferable are features in deep neural networks?", NeurIPS 2014, arXiv:1411.1792;
 Howard and Ruder, "Universal Language Model Fine-tuning for Text Classification", ACL 2018, arXiv:1801.06146.
 """

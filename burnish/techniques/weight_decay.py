@@ -3,6 +3,10 @@
 Small weights make smooth functions. With AdamW the decay is decoupled: it does not pass through the optimizer's
 scaling, so one value fits all parameters. Biases and normalization parameters are left alone.
 
+Helps: networks with many weights for their examples; it fits with nearly everything else.
+Does not: short trainings, in which it has no time to act.
+Costs: nothing.
+
 Sources: Krogh and Hertz, "A Simple Weight Decay Can Improve Generalization", NeurIPS 1991; Loshchilov and Hutter,
 "Decoupled Weight Decay Regularization", ICLR 2019, arXiv:1711.05101.
 """

@@ -4,6 +4,10 @@ A network that is good already may gain by width, but starting anew throws away 
 as copies of old ones, and the layers behind share the old weight out among the copies, so that nothing changes. The
 shares are slightly unequal: copies with equal shares would get equal gradients and stay copies for ever.
 
+Helps: a network that fits well and whose training score still rises with size.
+Does not: it overfits already: a larger network overfits more.
+Costs: operations grow with the square of the factor, in training and serving.
+
 Source: Chen, Goodfellow and Shlens, "Net2Net: Accelerating Learning via Knowledge Transfer", ICLR 2016,
 arXiv:1511.05641.
 """

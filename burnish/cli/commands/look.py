@@ -91,6 +91,15 @@ def _learned(row: dict[str, Any]) -> tuple[Any, ...]:
     return row["finding"], row["technique"], row["n"], row["helped"], row["hurt"], share
 
 
+def _measured(effects: dict[str, Any]) -> list[str]:
+    """What was measured, a line for each data set."""
+    from burnish.techniques._measured import told
+
+    lines = [f"{effect['data']}: {told(effect)}" for effect in effects["measured"]]
+    lines += [f"{data}: does not apply: {reason}" for data, reason in effects["not_applicable"].items()]
+    return lines or ["not yet"]
+
+
 def _card(found: dict[str, Any]) -> list[str]:
     """One technique for people."""
     arguments = [f"{item['name']}={item['default']!r}: {item['meaning']}" for item in found["arguments"]]
@@ -101,6 +110,10 @@ def _card(found: dict[str, Any]) -> list[str]:
         "changes": [found["changes"]],
         "for": [f"{', '.join(found['tasks'])} on {', '.join(found['modalities'])}"],
         "conflicts": [", ".join(found["conflicts"]) or "none"],
+        "helps": [found["helps"]],
+        "does not": [found["hurts"]],
+        "costs": [found["costs"]],
+        "measured": _measured(found["effects"]),
         "source": found["source"].split("; "),
         "function": found["functions"] or ["only as part of a plan"],
         "try it": [f'burnish compare NETWORK --data D --with "{found["default"]}"'],
