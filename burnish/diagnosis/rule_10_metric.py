@@ -6,7 +6,7 @@ import numpy as np
 
 from burnish.diagnosis.rule import Rule
 from burnish.diagnosis.subject import Subject
-from burnish.records import Finding
+from burnish.records import Finding, Run
 
 __all__ = ["check"]
 
@@ -21,10 +21,13 @@ LEAST_RUNS = 8  # whose order says something
 
 
 def check(subject: Subject) -> Finding:
-    """Distance between accuracy and macro F1 over the runs; and with enough runs, whether both rank them alike."""
+    """Distance between accuracy and macro F1 over the runs; and with enough runs, whether both rank them alike.
+
+    For the order runs of other plans count too: a screening's.
+    """
     if not subject.is_classification:
         return RULE.cannot_tell("only classifications are scored by both accuracy and macro F1.")
-    pairs = [(r.scores.get("accuracy", math.nan), r.scores.get("f1_macro", math.nan)) for r in subject.finished]
+    pairs = [_both(run) for run in subject.finished]
     if not pairs or not np.isfinite(pairs).all():
         return RULE.cannot_tell("no run has both scores.")
     accuracy, f1 = np.mean(pairs, axis=0)
@@ -32,6 +35,7 @@ def check(subject: Subject) -> Finding:
     said = f"accuracy {accuracy:.4g}, macro F1 {f1:.4g}; decisions are made on {subject.metric.name}."
     limit = subject.thresholds.metrics_apart
     figure = {"kind": "bars", "labels": ["accuracy", "macro F1"], "values": [float(accuracy), float(f1)]}
+    pairs += [pair for pair in map(_both, subject.others) if np.isfinite(pair).all()]
     ranks = _agreement(np.array(pairs))
     lost = (apart, "between the two metrics")
     if ranks is None:
@@ -42,6 +46,10 @@ def check(subject: Subject) -> Finding:
     if apart <= limit and tau + subject.thresholds.standard_errors * noise < least:
         return RULE.fires(tau, least, said, lost=lost, figure=figure, tau=tau)
     return RULE.judge(apart > limit)(apart, limit, said, lost=lost, figure=figure, tau=tau)
+
+
+def _both(run: Run) -> tuple[float, float]:
+    return run.scores.get("accuracy", math.nan), run.scores.get("f1_macro", math.nan)
 
 
 def _agreement(pairs: np.ndarray) -> tuple[float, float] | None:

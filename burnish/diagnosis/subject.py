@@ -44,6 +44,7 @@ class Subject:
         out_of_fold: Rows of the pool with the outputs of a network that was not trained on them, one pair for each run.
         int8: Quantizes `model` and gives its outputs for the validation rows; handed in, because quantization comes
             after diagnosis in the order of the packages.
+        others: Runs of other plans on the same data, such as those of a screening.
         screened: Gain of the recipe in the screening and in the confirmation.
         device: Where networks are trained that a rule needs.
         cache: What rules have computed and others may use.
@@ -61,6 +62,7 @@ class Subject:
     thresholds: Thresholds = Thresholds()
     out_of_fold: "tuple[tuple[Array, Array], ...]" = ()
     int8: "Callable[[], Array] | None" = None
+    others: tuple[Run, ...] = ()
     screened: tuple[float, float] | None = None
     device: str = "cpu"
     cache: dict[str, Any] = field(default_factory=dict, repr=False)

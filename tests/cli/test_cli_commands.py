@@ -15,6 +15,7 @@ from burnish.ledger import Ledger
 from burnish.pipeline import commands
 from burnish.pipeline.recipe import Recipe
 from burnish.records import Comparison, Cost, Estimate, Finding, Run
+from burnish.studies.outcomes import outcomes
 
 ESTIMATE = Estimate(value=0.01, low=-0.01, high=0.03, n=3, of="splits")
 COMPARISON = Comparison(
@@ -257,3 +258,25 @@ def test_the_main_job_takes_what_run_gives():
 
     bound = inspect.signature(run).bind(Recipe(), out=Path("x"), observer=print)
     assert set(bound.arguments) == {"recipe", "out", "observer"}
+
+
+def test_what_finished_jobs_teach_is_pooled(tmp_path, capsys):
+    effect = {"technique": "Mixup(alpha=0.2)", "at_baseline": {"value": 0.02, "low": 0.01, "high": 0.03, "n": 16}}
+    found = outcomes(
+        [{"rule": "R6", "state": "fires", "remedies": ["Mixup"]}],
+        [{**effect, "at_recipe": None, "p_helps": 0.99, "word": "helps"}],
+        not_tried=[],
+        ships=[],
+        job={"fingerprint": "a"},
+    )
+    place = tmp_path / "run" / "ledger"
+    place.mkdir(parents=True)
+    (place / "outcomes.json").write_text(json.dumps(found))
+    assert main(["techniques", "--learned", str(tmp_path), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["jobs"] == 1
+    assert {(row["finding"], row["technique"], row["helped"]) for row in said["rows"]} >= {("R6", "Mixup", 1)}
+    assert main(["techniques", "--learned", str(tmp_path)]) == 0
+    assert "Mixup" in capsys.readouterr().out
+    assert main(["techniques", "--learned", str(tmp_path / "none")]) == 2
+    assert "no finished job lies below" in capsys.readouterr().err

@@ -131,6 +131,8 @@ def test_runs_that_two_metrics_order_differently(make_data: Make, make_run: Make
     other = rule_10_metric.check(Subject(make_data(), runs=runs(turned)))
     assert other.state == "fires"
     assert other.measured == pytest.approx(stats.kendalltau(accuracy, turned).statistic)
+    few = Subject(make_data(), runs=runs(turned)[:2], others=runs(turned)[2:])
+    assert rule_10_metric.check(few).measured == other.measured, "a screening's runs have an order too"
 
 
 def test_a_rare_class_counts_where_it_suffers(make_data: Make) -> None:

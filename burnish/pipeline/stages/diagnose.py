@@ -11,6 +11,7 @@ from burnish.records import Finding, from_json, to_json
 
 __all__ = ["after_confirmation", "run_rules"]
 
+AGAIN = ("R10", "R24")  # what the experiment's own runs say more about
 IN_THE_JOB = 0.2  # trainings of the baseline: the job's own stages answer what dearer rules ask
 
 
@@ -44,7 +45,9 @@ def run_rules(work: Work) -> dict[str, Any]:
 
 
 def after_confirmation(work: Work, findings: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """`findings` with what only the confirmation shows: whether the gain that chose a recipe is still there."""
+    """`findings` with what later runs show: whether a gain is still there when it is measured again, and whether the
+    screening's runs come in the same order by another metric.
+    """
     rows = {row["name"]: row for row in work.stage("candidates")["report"]["candidates"]}
     chosen, difference = work.stage("candidates")["winner"], work.stage("confirm")["difference"]
     best = next((row for row in rows.values() if row["techniques"] == chosen), None)
@@ -52,6 +55,13 @@ def after_confirmation(work: Work, findings: list[dict[str, Any]]) -> list[dict[
     if best is not None and difference is not None and "baseline" in rows:
         promised = work.data.task.primary.gain(rows["baseline"]["mean"] or math.nan, best["mean"] or math.nan)
         screened = (promised, difference["value"]) if math.isfinite(promised) else None
-    subject = Subject(work.data, screened=screened, thresholds=Thresholds.parse(work.recipe.threshold))
-    last = diagnose(subject, rules={"R24": RULES["R24"]})
-    return to_json(by_gain([*(from_json(Finding, f) for f in findings if f["rule"] != "R24"), *last]))
+    screening = tuple(run for run in work.runs("screen") if run.status == "done")
+    subject = Subject(
+        work.data,
+        runs=tuple(work.runs("pilot")),
+        others=screening,
+        screened=screened,
+        thresholds=Thresholds.parse(work.recipe.threshold),
+    )
+    last = diagnose(subject, rules={name: RULES[name] for name in AGAIN})
+    return to_json(by_gain([*(from_json(Finding, f) for f in findings if f["rule"] not in AGAIN), *last]))
