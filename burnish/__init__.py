@@ -36,12 +36,21 @@ _HOMES = {
     "study": "burnish.pipeline.commands",
     "train": "burnish.pipeline.api",
     "widen": "burnish.techniques.widen",
+    "Probe": "burnish.model.surgery",
+    "with_activation": "burnish.techniques.activation",
+    "with_batch_norm": "burnish.techniques.batch_norm",
+    "with_dropout": "burnish.techniques.dropout",
+    "with_group_norm": "burnish.techniques.group_norm",
+    "with_residual": "burnish.techniques.residual",
+    "with_squeeze_excite": "burnish.techniques.squeeze_excite",
+    "with_stochastic_depth": "burnish.techniques.stochastic_depth",
 }
 
 __all__ = [
     "Data",
     "Gradual",
     "Plan",
+    "Probe",
     "Recipe",
     "__version__",
     "batch_to_group_norm",
@@ -63,6 +72,13 @@ __all__ = [
     "study",
     "train",
     "widen",
+    "with_activation",
+    "with_batch_norm",
+    "with_dropout",
+    "with_group_norm",
+    "with_residual",
+    "with_squeeze_excite",
+    "with_stochastic_depth",
 ]
 
 
