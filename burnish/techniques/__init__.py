@@ -11,6 +11,7 @@ from burnish.techniques.class_balance import ClassBalance as ClassBalance
 from burnish.techniques.clip import GradientClip as GradientClip
 from burnish.techniques.cutmix import CutMix as CutMix
 from burnish.techniques.deepen import Deepen as Deepen
+from burnish.techniques.dense_topology import DenseTopology as DenseTopology
 from burnish.techniques.dropout import Dropout as Dropout
 from burnish.techniques.early_stopping import EarlyStopping as EarlyStopping
 from burnish.techniques.ema import EMA as EMA
@@ -23,6 +24,7 @@ from burnish.techniques.mixup import Mixup as Mixup
 from burnish.techniques.notation import lookup
 from burnish.techniques.notation import parse as parse
 from burnish.techniques.residual import Residual as Residual
+from burnish.techniques.resnext_topology import ResNeXtTopology as ResNeXtTopology
 from burnish.techniques.sam import SAM as SAM
 from burnish.techniques.schedule import Schedule as Schedule
 from burnish.techniques.squeeze_excite import SqueezeExcite as SqueezeExcite
