@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from burnish.errors import NotApplicable
+from burnish.model.account import changed, left
 from burnish.model.flow import role
 from burnish.model.operations import operations
 from burnish.model.roles import dimensions, is_convolution
@@ -109,10 +110,12 @@ def restaged(model: nn.Module, inputs: Tensor, design: Design, match: str) -> nn
             made = design(stage, wanted, match)
         except NotApplicable as reason:
             reasons.append(f"{stage.name}: {reason}")
+            left(stage.paths[0], str(reason))
             continue
         new = counted(made, stage)
         owed = wanted - new[match]
         made.matched = {name: [getattr(stage, name), new[name]] for name in MATCHES}
+        changed(stage.paths[0], made.extra_repr())
         _put(network, stage, made)
     before, after = cost(model, inputs)[match], cost(network, inputs)[match]
     if not changes(network):

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from burnish.errors import NotApplicable
+from burnish.model.account import left
 from burnish.model.surgery import Probe
 from burnish.model.tracing import trace
 from burnish.model.widths import Channels, computes_the_same, follow, in_double, widened
@@ -63,6 +64,9 @@ def widen(
     channels = follow(model, trace(model, inputs))
     with torch.random.fork_rng(devices=[]):
         groups = _proved(model, channels, inputs)
+        for path, why in channels.fixed.items():
+            if not path.startswith("#"):
+                left(path, why)
         return widened(model, channels, groups, factor, noise=noise, fresh=fresh or not probe.trained)
 
 
