@@ -98,14 +98,14 @@ def test_what_is_no_better_than_its_best_member_does_not_ship(like):
 @pytest.mark.slow
 def test_a_vetoed_ensemble_leaves_the_best_member_and_opens_the_test_set_once(like, tmp_path):
     root, twins = tmp_path / "twins", replace(like, runs=(like.runs[0], like.runs[0]))
-    found = bu.ensemble(twins, out=root, device="cpu")
+    found = bu.ensemble(twins, method="average", out=root, device="cpu")
     assert not found.report["ensemble"]["ships"]
     assert (root / "model.onnx").read_bytes() == (root / "baseline.onnx").read_bytes()
-    again = bu.ensemble(twins, out=root, device="cpu")
+    again = bu.ensemble(twins, method="average", out=root, device="cpu")
     assert again.judgement == found.judgement
     assert len(Ledger(root).openings()) == 1
     with pytest.raises(LedgerError, match="method"):
-        bu.ensemble(twins, method="average", out=root, device="cpu")
+        bu.ensemble(twins, method="weights", out=root, device="cpu")
 
 
 @pytest.mark.slow
