@@ -65,10 +65,11 @@ class Runs:
     def model(self, index: int = 0) -> Any:
         """The trained network of run `index`, in eval mode."""
         from burnish.exporting.safetensors import load_weights
+        from burnish.pipeline.post import unloaded
 
         run = self.runs[index]
         file = Ledger(self.root).run_directory(run.id) / "weights.safetensors"
-        return load_weights(self.plan.build(run.seed), file).eval()
+        return load_weights(unloaded(self.plan, run), file).eval()
 
     def __repr__(self) -> str:
         name = self.runs[0].primary if self.runs else ""

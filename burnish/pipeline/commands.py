@@ -345,6 +345,7 @@ def compress(
     criterion: str | None = None,
     ratios: str | None = None,
     schedule: str = "one-shot",
+    sparsity: float | None = None,
     plan: "Plan | None" = None,
     out: Path | str | None = None,
     observer: Observer | None = None,
@@ -360,6 +361,7 @@ def compress(
         criterion: Which channels are pruned: `l2`, `l1`, `taylor`, `bn_scale` or `random`; `l2` and `taylor` without.
         ratios: How many of each layer: `uniform`, `global` or `sensitivity`; the first two without.
         schedule: `one-shot`, `iterative` (retrained between three cuts) or `gradual` (silenced while training).
+        sparsity: Besides, write sparse.onnx with this share of single weights zero: smaller when zipped, no faster.
         plan: The plan the run was started with, where that was done from Python.
         out: Directory for what is made of trained runs; one beside theirs by default.
         observer: Told what happens.
@@ -377,6 +379,8 @@ def compress(
     from burnish.studies.budget import Budget
 
     Recipe(require=require, max_drop=max_drop)  # refuses what cannot be read before anything is spent
+    if sparsity is not None and not 0 < sparsity < 1:
+        raise UsageError(f"--sparsity must be between 0 and 1, the share of weights to set to zero, got {sparsity}")
     ways = Ways(criterion=criterion, ratios=ratios, schedule=schedule)
     seconds = Budget.parse(budget).seconds if budget else None
     if budget and seconds is None:
@@ -388,7 +392,7 @@ def compress(
         recipe, plan = recorded_recipe(root), _plan_for(root, plan)
     try:
         with opened(recipe, root, observer or _silent, plan=plan) as work:
-            return compress_to(work, require, max_drop, seconds=seconds, ways=ways)
+            return compress_to(work, require, max_drop, seconds=seconds, ways=ways, sparsity=sparsity)
     finally:
         if Ledger(root).stage("search") is not None:
             write_report(root)

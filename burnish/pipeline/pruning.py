@@ -25,7 +25,7 @@ from burnish.training.averaging import reestimate_batch_norm
 from burnish.training.feed import batches, steps_per_epoch
 from burnish.training.loop import device_for
 
-__all__ = ["evidence", "nothing_fitted", "pruned_run", "trained_network"]
+__all__ = ["cut_and_tuned", "evidence", "nothing_fitted", "pruned_run", "trained_network"]
 
 CUTS = 3  # of an iterative schedule
 GRADIENT_BATCHES = 8
@@ -50,20 +50,9 @@ def _pruned(plan: Plan, ledger: Ledger, payload: dict[str, Any], directory: Path
 
     teacher = trained_network(plan, ledger, payload["parent"])
     try:
-        pruned, start, epochs = _cut(plan, teacher, payload, device)
+        pruned, fitted, shorter = cut_and_tuned(plan, teacher, payload, device)
     except NotApplicable as reason:
         return replace(record(plan, payload, nothing_fitted()), status="not applicable", error=str(reason))
-    shorter = fine_tuning(plan, epochs)
-    place, loss = device_for(device), shorter.loss
-    assert loss is not None
-    fitted = fit(
-        shorter,
-        seed=payload["seed"],
-        model=start,
-        device=device,
-        objective=distilled(loss, teacher, kind=plan.data.task.kind),
-    )
-    _recalibrate(fitted.model, plan.data, place)
     saved = save_weights(fitted.model, directory / "weights.safetensors")
     fresh = rebuild_pruned(plan.build(payload["seed"]), pruned.history)
     run = record(plan, payload, fitted)
@@ -71,6 +60,21 @@ def _pruned(plan: Plan, ledger: Ledger, payload: dict[str, Any], directory: Path
     if fitted.status == "done":
         run = measured(run, shorter, plan.data, load_weights(fresh, saved), fitted, directory, device)
     return run
+
+
+def cut_and_tuned(plan: Plan, teacher: nn.Module, payload: dict[str, Any], device: str) -> tuple[Pruned, Fitted, Plan]:
+    """The cut of `teacher`, what is left of it trained with it, and the plan of that training.
+
+    Raises:
+        NotApplicable: nothing can be cut.
+    """
+    pruned, start, epochs = _cut(plan, teacher, payload, device)
+    shorter, loss = fine_tuning(plan, epochs), plan.loss
+    assert loss is not None
+    objective = distilled(loss, teacher, kind=plan.data.task.kind)
+    fitted = fit(shorter, seed=payload["seed"], model=start, device=device, objective=objective)
+    _recalibrate(fitted.model, plan.data, device_for(device))
+    return pruned, fitted, shorter
 
 
 def _cut(plan: Plan, teacher: nn.Module, payload: dict[str, Any], device: str) -> tuple[Pruned, nn.Module, int]:

@@ -15,6 +15,7 @@ from burnish.ledger import write_bytes
 from burnish.pipeline.deployed import layer_table, winner_plan
 from burnish.pipeline.pruning import trained_network
 from burnish.pipeline.searching import search
+from burnish.pipeline.sparse import sparse
 from burnish.pipeline.stages.compress import compression_report
 from burnish.pipeline.work import Work
 from burnish.records import CompressionStep, from_json, to_json
@@ -25,7 +26,13 @@ Json = dict[str, Any]
 
 
 def compress_to(
-    work: Work, require: str | None, max_drop: float, *, seconds: float | None = None, ways: Ways | None = None
+    work: Work,
+    require: str | None,
+    max_drop: float,
+    *,
+    seconds: float | None = None,
+    ways: Ways | None = None,
+    sparsity: float | None = None,
 ) -> Json:
     """Search for what meets `require` within `max_drop`, put it in place, and measure it once on the test set.
 
@@ -38,6 +45,7 @@ def compress_to(
         max_drop: Largest loss a step may cost.
         seconds: Train no more than fits in about this long.
         ways: How networks are pruned.
+        sparsity: Share of single weights to set to zero besides, in a file of its own.
 
     Raises:
         RequirementNotMet: nothing does; the message names the nearest miss and by how much.
@@ -46,7 +54,10 @@ def compress_to(
     requirements = parse_requirements(require)
     if work.ledger.stage("export") is None:
         raise UsageError(f"{work.root} is not finished; run `burnish run --out {work.root}` to the end first")
-    found = search(work, require, max_drop, stage="search", seconds=seconds, ways=ways)
+    zeros = {"sparsity": sparse(work, sparsity)} if sparsity is not None else {}
+    found = search(work, require, max_drop, stage="search", seconds=seconds, ways=ways) | zeros
+    if zeros:
+        found["note"] = "; ".join(filter(None, (found["note"], zeros["sparsity"]["text"])))
     report = compression_report(found, max_drop)
     steps = [from_json(CompressionStep, s) for s in found["steps"]]
     try:

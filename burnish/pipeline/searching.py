@@ -130,7 +130,7 @@ def _deepest(
             return False
         done = work.runner.run([_spec(work, trial, stage, whole=True) for trial in planned], may_fail=True)
         fine = [_costs_little(work, run, max_drop) for run in done]
-        words = ["went deeper" if ok else "costs too much" for ok in fine]
+        words = ["costs little enough" if ok else "costs too much" for ok in fine]
         tried.extend(_row(t.name, r, word) for t, r, word in zip(planned, done, words, strict=True))
         runs.extend(done)
         return any(fine)

@@ -16,7 +16,7 @@ from torch import nn
 from burnish.data import Data
 from burnish.data.data import Split
 from burnish.data.tensors import network_tensor
-from burnish.errors import BurnishError, LedgerError
+from burnish.errors import BurnishError, LedgerError, NotApplicable
 from burnish.evaluation.calibration import tempered
 from burnish.evaluation.cost import cost
 from burnish.evaluation.cross_fit import crossfit_best_epoch
@@ -59,8 +59,10 @@ def work(context: dict[str, Any], payload: dict[str, Any]) -> dict[str, Any]:
     if payload["kind"] == "time":
         device, threads = context["device"], payload["threads"]
         return {"rate": steps_per_second(plan, device=device, threads=threads, seconds=payload["seconds"])}
+    from burnish.pipeline.sparse import sparse_run
+
     ledger = Ledger(context["root"])
-    carry_out = {"train": train_run, "retrain": retrained_run}.get(payload["kind"], pruned_run)
+    carry_out = {"train": train_run, "retrain": retrained_run, "sparse": sparse_run}.get(payload["kind"], pruned_run)
     try:
         run = carry_out(plan, ledger, payload, device=context["device"])
     except OSError as error:
@@ -155,9 +157,14 @@ def train_plan(
         peak = training_peak(device)
         run = record(plan, payload, fitted)
         if fitted.status == "done":
-            saved = save_weights(fitted.model, directory / "weights.safetensors")
-            model = load_weights(plan.build(payload["seed"]), saved)
-            run = measured(run, plan, data, model, fitted, directory, device, views=bool(payload.get("readouts")))
+            try:
+                run, saved, model = _kept(
+                    run, replace(plan, data=data), fitted, directory, device, views=bool(payload.get("readouts"))
+                )
+            except NotApplicable as reason:  # of a post technique
+                run = replace(run, status="not applicable", error=str(reason))
+                ledger.finish_run(directory, run)
+                return run
             run = replace(run, cost=run.cost and replace(run.cost, peak_memory=peak))
             if payload.get("traits"):
                 run = replace(run, scores=run.scores | _perturbed(model, data, device))
@@ -166,6 +173,19 @@ def train_plan(
         ledger.finish_run(directory, run)
     checkpoint.unlink(missing_ok=True)
     return run
+
+
+def _kept(
+    run: Run, plan: Plan, fitted: Fitted, directory: Path, device: str, *, views: bool
+) -> tuple[Run, Path, nn.Module]:
+    """The run measured again from its saved weights, after what the plan's post techniques make of the network."""
+    from burnish.pipeline.post import made_smaller, rounded, unloaded
+
+    run, fitted = made_smaller(run, plan, fitted, device)
+    saved = save_weights(fitted.model, directory / "weights.safetensors")
+    model = load_weights(unloaded(plan, run), saved)
+    run = measured(run, plan, plan.data, model, fitted, directory, device, views=views)
+    return rounded(run, plan, model, directory), saved, model
 
 
 def with_rows(data: Data, share: float) -> Data:

@@ -12,6 +12,7 @@ from burnish.techniques.clip import GradientClip as GradientClip
 from burnish.techniques.cutmix import CutMix as CutMix
 from burnish.techniques.deepen import Deepen as Deepen
 from burnish.techniques.dense_topology import DenseTopology as DenseTopology
+from burnish.techniques.distill import Distill as Distill
 from burnish.techniques.dropout import Dropout as Dropout
 from burnish.techniques.early_stopping import EarlyStopping as EarlyStopping
 from burnish.techniques.ema import EMA as EMA
@@ -23,6 +24,8 @@ from burnish.techniques.loss import Loss as Loss
 from burnish.techniques.mixup import Mixup as Mixup
 from burnish.techniques.notation import lookup
 from burnish.techniques.notation import parse as parse
+from burnish.techniques.prune import Prune as Prune
+from burnish.techniques.quantize import Quantize as Quantize
 from burnish.techniques.residual import Residual as Residual
 from burnish.techniques.resnext_topology import ResNeXtTopology as ResNeXtTopology
 from burnish.techniques.sam import SAM as SAM

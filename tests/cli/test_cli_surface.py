@@ -20,7 +20,7 @@ SHARED = f"{DATA} {TRAINING} {JOB} {VIEW}"
 SURFACE = {
     "bench": f"{VIEW} --batch --repeats --threads",
     "compare": f"{SHARED} --against --out",
-    "compress": f"{VIEW} --budget --criterion --max-drop --ratios --require --schedule",
+    "compress": f"{VIEW} --budget --criterion --max-drop --ratios --require --schedule --sparsity",
     "diagnose": f"{SHARED} --out --quick",
     "distill": f"{VIEW} --members --narrow --seeds --student --temperature --weight",
     "ensemble": f"{VIEW} --device --distill --method --out --weights",

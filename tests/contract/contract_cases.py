@@ -79,6 +79,7 @@ CASES = {
     "Deepen": Case("Deepen(layers=1)"),
     "CutMix": Case("CutMix(alpha=0.5)", neutral="CutMix(alpha=0.0)"),
     "DenseTopology": Case("DenseTopology(match='parameters')"),
+    "Distill": Case("Distill(narrow=0.25)"),
     "Dropout": Case("Dropout(rate=0.2)", neutral="Dropout(rate=0.0)"),
     "EMA": Case("EMA(decay=0.9)", neutral="EMA(decay=0.0)"),
     "EarlyStopping": Case("EarlyStopping(patience=1)"),
@@ -91,6 +92,8 @@ CASES = {
     "Mixup": Case("Mixup(alpha=0.4)", neutral="Mixup(alpha=0.0)"),
     "Residual": Case("Residual()"),
     "ResNeXtTopology": Case("ResNeXtTopology(match='parameters')"),
+    "Prune": Case("Prune(ratio=0.5)"),
+    "Quantize": Case("Quantize(agreement=0.0)"),
     "SAM": Case("SAM(rho=0.05)", neutral="SAM(rho=0.0)"),
     "SWA": Case("SWA(start=0.0)"),
     "Schedule": Case("Schedule(shape='linear')", neutral="Schedule(shape='constant', warmup=0.0)"),
@@ -123,6 +126,9 @@ NO_NEUTRAL = {
     "TemperatureScaling": "it has no strength: it is fitted",
     "Threshold": "it has no strength: it is fitted",
     "Ensemble": "one network is no ensemble",
+    "Distill": "a student is another network",
+    "Prune": "a share of zero is refused",
+    "Quantize": "rounding has no strength",
     "EarlyStopping": "however long the patience, the weights that stay are the best ones, not the last",
 }
 

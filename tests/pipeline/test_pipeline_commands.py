@@ -112,10 +112,14 @@ def test_init_names_what_it_finds(tmp_path) -> None:
 def test_trained_runs_are_compressed_and_exported(base, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(searching, "DEPTHS", (0.5,))
     runs = bu.train(base, seeds=[1, 0], out=tmp_path / "runs")
-    small = bu.compress(runs, max_drop=0.5)
+    small = bu.compress(runs, max_drop=0.5, sparsity=0.8)
     assert small["steps"][0]["score"] == pytest.approx(runs[0].score, abs=1e-3)  # judged on the split of that run
     assert {"float", "int8", "pruned 50%", "pruned 50% int8"} <= set(small["files"])
     assert small["test"]["n"] == 797
+    zeros = small["sparsity"]
+    assert zeros["sparsity"] == pytest.approx(0.8, abs=0.01)
+    assert zeros["zipped_bytes"] < 0.6 * zeros["zipped_bytes_before"]
+    assert "as fast as before" in zeros["text"]
     told = bu.export(small, tmp_path / "small.onnx")
     assert told["bytes"] == (tmp_path / "small.onnx").stat().st_size
     assert (tmp_path / "small.json").exists()

@@ -46,6 +46,10 @@ def compress(
     schedule: Annotated[
         str, typer.Option("--schedule", metavar="NAME", help="When they go: one-shot, iterative or gradual.")
     ] = "one-shot",
+    sparsity: Annotated[
+        float | None,
+        typer.Option("--sparsity", metavar="X", help="Set this share of single weights to zero; smaller when zipped."),
+    ] = None,
 ) -> None:
     """Prune, quantize and distill the network of a run; exit 3 when the requirement cannot be met."""
     from burnish.errors import RequirementNotMet
@@ -61,6 +65,7 @@ def compress(
                 criterion=criterion,
                 ratios=ratios,
                 schedule=schedule,
+                sparsity=sparsity,
                 observer=observer,
             )
     except RequirementNotMet as miss:
@@ -71,6 +76,8 @@ def compress(
     if not asked.json:
         print(f"chosen: {result['chosen']}, written to {result['path']}")
         print(_on_test(result["test"]))
+        if "sparsity" in result:
+            print(result["sparsity"]["text"])
 
 
 @takes()
