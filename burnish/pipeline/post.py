@@ -48,7 +48,7 @@ def made_smaller(run: Run, plan: Plan, fitted: Fitted, device: str) -> tuple[Run
     }
     seconds = fitted.seconds + tuned.seconds
     nothing = np.zeros((0, 0, 0), np.float32)
-    tuned = replace(tuned, seconds=seconds, curves=fitted.curves, shadow=None, epoch_outputs=nothing)
+    tuned = replace(tuned, seconds=seconds, curves=fitted.curves, shadows={}, epoch_outputs=nothing)
     return replace(run, detail=run.detail | told), tuned
 
 
@@ -88,7 +88,7 @@ def rounded(run: Run, plan: Plan, model: nn.Module, directory: Path) -> Run:
     path.unlink()
     outputs = run_onnx(directory / QUANTIZED, data.preparation.network_input(data.validation.inputs))
     with np.load(directory / "predictions.npz") as kept:
-        arrays = {name: kept[name] for name in kept.files if name != "ema"} | {"outputs": outputs.astype(np.float32)}
+        arrays = {"rows": kept["rows"], "outputs": outputs.astype(np.float32)}
     np.savez(directory / "predictions.npz", **arrays)
     told = {"file": QUANTIZED, "quantized": to_json({**asdict(found), "path": QUANTIZED})}
     scores = data.task.evaluate(data.task.decode(outputs), data.validation.targets)
