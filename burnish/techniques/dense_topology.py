@@ -3,6 +3,10 @@
 Each layer sees the results of all before it, so features are used again instead of computed again, and gradients reach
 every layer by short ways. At equal numbers of parameters such networks are often more accurate, and slower.
 
+Helps: a plain or residual CNN on images, where parameters are scarce and data are too.
+Does not: latency counts, since concatenations move much memory; the network is shallow, or not a CNN.
+Costs: training and serving several times as long at equal parameters; a new network, trained from scratch.
+
 Source: Huang et al., "Densely Connected Convolutional Networks", CVPR 2017, arXiv:1608.06993.
 """
 

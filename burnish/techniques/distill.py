@@ -3,6 +3,10 @@
 The student has the teacher's structure with fewer channels, and is trained as long as the teacher was, on its softened
 probabilities as well as on the targets.
 
+Helps: a large accurate teacher, and a student with room to be as good.
+Does not: labels are few and noisy, or the teacher was trained with label smoothing.
+Costs: one further training of the smaller network.
+
 Source: Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015, arXiv:1503.02531.
 """
 

@@ -3,6 +3,10 @@
 What is left goes on learning from the uncut network as its teacher. Every cut is proved equal to the network with the
 same channels silenced; what cannot be proved stays whole.
 
+Helps: a network larger than its task needs, with validation rows enough to see what a cut costs.
+Does not: the network is narrow already, or most of its layers cannot be proved.
+Costs: half a training more; score, which the report gives with its bound.
+
 Sources: Li et al., "Pruning Filters for Efficient ConvNets", ICLR 2017, arXiv:1608.08710; groups of channels that must
 go together, Fang et al., "DepGraph", CVPR 2023, arXiv:2301.12900.
 """

@@ -3,6 +3,10 @@
 A convolution in many small groups between two 1x1 convolutions does more with as many parameters than one whole
 convolution, and the identity beside each block lets deep networks train.
 
+Helps: a deep plain CNN that trains badly, or one whose convolutions are wide.
+Does not: the runtime has no fast grouped convolutions; the network has one or two narrow convolutions.
+Costs: training and serving time, since small groups are slow on processors; a new network, trained from scratch.
+
 Source: Xie et al., "Aggregated Residual Transformations for Deep Neural Networks", CVPR 2017, arXiv:1611.05431.
 """
 

@@ -10,7 +10,7 @@ from burnish.cli.options import PANELS
 from burnish.pipeline.recipe import Recipe
 
 DATA = "--data --group --max-rows --modality --target --task --time"
-TRAINING = "--batch-size --checkpoint --epochs --loss --lr --optimizer --resplit --with"
+TRAINING = "--batch-size --checkpoint --epochs --loss --lr --optimizer --precision --resplit --with"
 JOB = (
     "--budget --device --ensemble --levels --log --max-drop --metric --min-gain --on --only --ranks --require --screen "
     "--seed --target-score --threshold --vary-lr --workers"
