@@ -8,6 +8,7 @@ LONG = (
     "test_pipeline_job",
     "test_pipeline_commands",
     "test_examples",
+    "test_pipeline_ensembles",
     "test_pipeline_trained",
     "test_contract_training",
     "test_surgery_export",

@@ -41,7 +41,7 @@ def test_every_flag_arrives(job, tmp_path):
         "--metric f1 --budget quick --only Mixup,EMA --only SAM --min-gain 0.1 --max-drop 0.2 --target-score 0.9 "
         "--threshold degradation=0.2 --require bytes<=5 --seed 3 --device cpu --workers 2 --on local "
         "--ranks 2 --log tensorboard,mlflow "
-        "--levels mixed --vary-lr --screen 16"
+        "--levels mixed --vary-lr --screen 16 --ensemble 3 --precision bf16"
     )
     given = ["--with", "Dropout(rate=0.2)", "--with", "Mixup()", "--out", str(tmp_path)]
     assert main([*words.split(" "), *given]) == 0
@@ -81,6 +81,8 @@ def test_every_flag_arrives(job, tmp_path):
         "on": "local",
         "ranks": 2,
         "log": ("tensorboard", "mlflow"),
+        "ensemble": 3,
+        "precision": "bf16",
     }
 
 

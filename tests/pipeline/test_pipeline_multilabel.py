@@ -22,7 +22,7 @@ def test_training_learns_the_labels(tmp_path) -> None:
     scores = runs[0].scores
     assert scores["pr_auc"] > 0.8
     assert scores["hamming_loss"] < 0.2
-    assert set(runs[0].readouts) == {"EMA", "EarlyStopping"}
+    assert set(runs[0].readouts) == {"EMA", "EarlyStopping", "SWA"}
     outputs = Ledger(tmp_path).arrays(runs[0].id)["outputs"]
     task = plan.data.task
     assert task.evaluate(task.decode(outputs), plan.data.validation.targets)["pr_auc"] == pytest.approx(
