@@ -16,6 +16,7 @@ from torch.utils._pytree import tree_map
 from burnish.compression.channels import Group, Inputs, called
 from burnish.compression.knife import by_channel
 from burnish.errors import UsageError
+from burnish.model.backward import backward
 
 __all__ = ["CRITERIA", "Batches", "LossFunction", "importance", "slopes"]
 
@@ -38,7 +39,7 @@ def slopes(model: nn.Module, batches: Batches | None, loss: LossFunction | None)
     count = 0
     for inputs, targets in batches:
         place = tree_map(lambda x: x.detach().cpu() if isinstance(x, Tensor) else x, (inputs, targets))
-        loss(called(network, place[0]), place[1]).backward()
+        backward(loss(called(network, place[0]), place[1]), network)
         count += 1
     if not count:
         raise UsageError("criterion taylor needs at least one batch of training data, got none")

@@ -20,6 +20,7 @@ from burnish.diagnosis.batches import distinct_rows, seeded, some_rows, tensors
 from burnish.diagnosis.rule import Rule
 from burnish.errors import BurnishError, DataError, UsageError
 from burnish.evaluation.predict import evaluating
+from burnish.model.backward import backward
 from burnish.model.build import check_output
 from burnish.plan import Plan
 from burnish.records import Finding
@@ -220,7 +221,7 @@ def _backward(model: nn.Module, inputs: Tensor, targets: Tensor, plan: Plan) -> 
     try:
         loss = _loss(plan, model(inputs), targets)
         if loss.requires_grad:
-            loss.backward()
+            backward(loss, model)
     except BurnishError:
         raise
     except Exception as error:

@@ -16,6 +16,7 @@ from burnish.diagnosis.subject import Subject
 from burnish.evaluation.predict import evaluating
 from burnish.evaluation.robustness import example_errors
 from burnish.losses import Loss
+from burnish.model.backward import backward
 from burnish.records import Finding
 
 __all__ = ["check", "check_quick"]
@@ -200,7 +201,7 @@ def _fit(
         value = loss(outputs, targets)
         if not torch.isfinite(value):
             break
-        value.backward()
+        backward(value, model)
         optimizer.step()
         if step % LOOK_EVERY == 0:
             remains = min(remains, _error(outputs.detach(), targets, classes))

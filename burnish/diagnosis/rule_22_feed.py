@@ -7,6 +7,7 @@ from dataclasses import replace
 from burnish.diagnosis.batches import seeded
 from burnish.diagnosis.rule import Rule
 from burnish.diagnosis.subject import Subject
+from burnish.model.backward import backward
 from burnish.plan import Plan
 from burnish.records import Finding
 from burnish.training.feed import batches, steps_per_epoch
@@ -67,7 +68,7 @@ def _timed(plan: Plan, device: str) -> tuple[float, float]:
         x, y = next(source)
         made = time.perf_counter()
         optimizer.zero_grad(set_to_none=True)
-        loss(network(x), y).backward()
+        backward(loss(network(x), y), network)
         optimizer.step()
         float(x.flatten()[0])  # waits for the device
         feeds.append(made - start)

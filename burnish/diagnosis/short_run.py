@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from burnish.diagnosis.batches import quiet_copy, seeded, some_rows, tensors
 from burnish.diagnosis.subject import Subject
 from burnish.losses import Loss
+from burnish.model.backward import backward
 from burnish.plan import Plan
 from burnish.training.feed import batches, steps_per_epoch
 from burnish.training.loop import device_for
@@ -84,7 +85,7 @@ def gradient_sizes(model: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss
     An embedding's gradient is spread over the few words of the batch and is no measure of depth.
     """
     model.zero_grad(set_to_none=True)
-    loss(model(inputs), targets).backward()
+    backward(loss(model(inputs), targets), model)
     return [(name, float(p.grad.square().mean().sqrt())) for name, p in _matrices(model) if p.grad is not None]
 
 
@@ -156,7 +157,7 @@ def _step(plan: Plan, network: nn.Module, optimizer: torch.optim.Optimizer, x: T
     def closure() -> Tensor:
         optimizer.zero_grad(set_to_none=True)
         loss = loss_function(network(x), y)
-        loss.backward()
+        backward(loss, network)
         if plan.clip is not None:
             torch.nn.utils.clip_grad_norm_(network.parameters(), plan.clip)
         return loss

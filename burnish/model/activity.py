@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from burnish.model.backward import backward
 from burnish.model.flow import activation_name, role
 from burnish.model.roles import BOUNDED, is_leaf
 from burnish.model.tracing import Call, Trace, plain_attention
@@ -114,7 +115,7 @@ def gradient_norms(
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(0)  # of dropout
         value = loss(network(inputs), targets)
-        value.backward()
+        backward(value, network)
     found: dict[str, dict[str, float]] = {}
     inside: tuple[str, ...] = ()
     for path, module in network.named_modules():

@@ -11,6 +11,7 @@ import torch
 
 from burnish.data.tensors import network_tensor
 from burnish.execution import Job
+from burnish.model.backward import backward
 from burnish.model.inspect import inspect
 from burnish.plan import Plan
 from burnish.training.feed import batches
@@ -114,7 +115,7 @@ def _stepper(plan: Plan, device: str) -> Callable[[], None]:
 
     def step() -> None:
         x, y = next(feed)
-        loss(network(x), y).backward()
+        backward(loss(network(x), y), network)
         optimizer.step()
         optimizer.zero_grad()
         if place.type == "cuda":

@@ -19,6 +19,7 @@ from burnish.data.data import Data
 from burnish.data.tensors import network_tensor
 from burnish.errors import UsageError
 from burnish.evaluation.predict import predict
+from burnish.model.backward import backward
 from burnish.plan import Averaging, Plan
 from burnish.training.averaging import Average, averager, reestimate_batch_norm
 from burnish.training.checkpoint import load_checkpoint, save_checkpoint
@@ -192,7 +193,7 @@ def _epoch(
             with lowered(plan.precision, place):
                 outputs = forward(x)
             loss = step_loss(outputs.float(), y, x) * share
-            loss.backward()
+            backward(loss, network)
             if plan.clip is not None:
                 nn.utils.clip_grad_norm_(network.parameters(), plan.clip)
             return loss

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from burnish.data.data import Data
+from burnish.model.backward import backward
 from burnish.plan import Plan
 from burnish.training.feed import batches
 from burnish.training.loop import device_for
@@ -84,7 +85,7 @@ def _step(
     def closure() -> torch.Tensor:
         optimizer.zero_grad(set_to_none=True)
         loss = loss_function(network(x), y)
-        loss.backward()
+        backward(loss, network)
         return loss
 
     return float(cast(torch.Tensor, optimizer.step(cast(Any, closure))).detach())

@@ -1,0 +1,80 @@
+"""Gradients of layers that oneDNN computes wrongly, or dies of."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import burnish
+from burnish.model import backward as module
+from burnish.model.backward import backward
+
+
+def enabled():
+    return torch._C._get_mkldnn_enabled()
+
+
+class Spy(torch.autograd.Function):
+    """Notes whether oneDNN is enabled while gradients are computed."""
+
+    seen: list = []
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        Spy.seen.append(enabled())
+        return gradient
+
+
+def seen_with(network, channels):
+    """Whether oneDNN was enabled in the backward pass of `network`."""
+    Spy.seen.clear()
+    backward(Spy.apply(network(torch.randn(2, channels, 8, 8)).sum()), network)
+    return Spy.seen[0]
+
+
+@pytest.mark.parametrize("channels", [1, 4, 7, 15])
+@pytest.mark.parametrize("stride", [2, (1, 2)])
+def test_gradients_of_strided_convolutions_of_size_one_are_right(channels, stride):
+    torch.manual_seed(0)
+    conv = nn.Conv2d(channels, 16, 1, stride=stride, bias=False).to(memory_format=torch.channels_last)
+    other = copy.deepcopy(conv).double()  # oneDNN has no kernels for it
+    x = torch.randn(12, channels, 8, 8).to(memory_format=torch.channels_last)
+    backward(conv(x).square().mean(), conv)
+    other(x.double()).square().mean().backward()
+    torch.testing.assert_close(conv.weight.grad.double(), other.weight.grad, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("layer", "expected"),
+    [
+        (nn.Conv2d(4, 8, 1, stride=2), False),
+        (nn.Conv2d(32, 32, 1, stride=2, groups=4), False),
+        (nn.Conv2d(16, 8, 1, stride=2), True),
+        (nn.Conv2d(4, 8, 1), True),
+        (nn.Conv2d(4, 8, 3, stride=2), True),
+    ],
+)
+def test_only_networks_with_such_layers_go_without_onednn(layer, expected):
+    before = enabled()
+    assert seen_with(nn.Sequential(layer, nn.ReLU()), layer.in_channels) is (before and expected)
+    assert enabled() is before
+
+
+def test_onednn_is_back_after_a_pass_that_failed():
+    before, conv = enabled(), nn.Conv2d(4, 8, 1, stride=2)
+    with pytest.raises(RuntimeError, match="does not require grad"):
+        backward(conv(torch.zeros(1, 4, 4, 4)).sum().detach(), conv)
+    assert enabled() is before
+
+
+def test_no_other_file_starts_a_backward_pass():
+    here = Path(module.__file__)
+    code = [f for f in Path(burnish.__file__).parent.rglob("*.py") if f != here]
+    lines = [(f.name, line) for f in code for line in f.read_text().splitlines() if ".backward()" in line]
+    assert [name for name, line in lines if not line.lstrip().startswith((">>>", "..."))] == []
