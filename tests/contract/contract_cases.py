@@ -10,9 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from contract_ranks import KINDS, tiny
+from contract_ranks import KINDS, branched, tiny
 from safetensors.torch import save_file
-from torch import nn
 
 import burnish.techniques
 from burnish.errors import Conflict, NotApplicable
@@ -33,25 +32,6 @@ class Case:
     @property
     def technique(self):
         return parse(self.text)
-
-
-class Branch(nn.Module):
-    """Two convolutions beside a shortcut."""
-
-    def __init__(self, width):
-        super().__init__()
-        self.first, self.second = (nn.Conv2d(width, width, 3, padding=1) for _ in range(2))
-
-    def forward(self, x):
-        return (x + self.second(self.first(x).relu())).relu()
-
-
-def branched():
-    """A small residual network."""
-    return nn.Sequential(
-        nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), Branch(16), Branch(16), nn.Flatten(),
-        nn.Linear(256, 10),
-    )  # fmt: skip
 
 
 def weights():
