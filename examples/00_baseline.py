@@ -12,6 +12,6 @@ runs = bu.train(base, seeds=range(3))  # each seed has a split and an initializa
 print(data)
 print(bu.inspect(base))
 print(f"validation accuracy: {runs.score}")
-for finding in bu.diagnose(base, runs=runs, budget="quick"):  # the cheap rules; more with "standard"
+for finding in bu.diagnose(base, runs=runs, budget="10s"):  # seconds for rules that train; none: what they need
     if finding.state == "fires":
         print(finding)
