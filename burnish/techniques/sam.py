@@ -116,6 +116,7 @@ def sharpness_aware(
         ValueError: `rho` is negative.
 
     Example:
+        >>> _ = torch.manual_seed(0)
         >>> net = nn.Linear(2, 1)
         >>> optimizer = sharpness_aware(torch.optim.SGD(net.parameters(), lr=0.1), net, rho=0.05)
         >>> def closure():
