@@ -19,6 +19,7 @@ import numpy as np
 from burnish.compression.conversion import WEIGHTED_OPERATORS, Layout, dynamic, prepared, saturates, static
 from burnish.compression.ranges import Histogram, Ranges, collect, ranges_of
 from burnish.compression.sensitivity import Sensitivity, fall_back, relative_error, sensitivities
+from burnish.data.spacing import spaced
 from burnish.errors import BurnishError, NotApplicable, UsageError
 from burnish.exporting.runtime import run, session
 from burnish.ledger.atomic import write_bytes
@@ -180,7 +181,7 @@ def calibration_rows(calibration: Array) -> Array:
     """
     if not len(calibration):
         raise UsageError("quantization needs network inputs to calibrate on, got none")
-    return calibration[np.unique(np.linspace(0, len(calibration) - 1, CALIBRATION_ROWS).astype(int))]
+    return calibration[spaced(len(calibration), CALIBRATION_ROWS)]
 
 
 def ways(modality: str) -> tuple[Way, ...]:

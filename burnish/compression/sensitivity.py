@@ -15,6 +15,7 @@ import numpy as np
 
 from burnish.compression.conversion import WEIGHTED_OPERATORS, Layout, static
 from burnish.compression.ranges import Ranges
+from burnish.data.spacing import spaced
 from burnish.exporting.runtime import run
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def sensitivities(model: "ModelProto", ranges: Ranges, layout: Layout, rows: Arr
         layout: How it is quantized.
         rows: Network inputs to measure on; at most 64 are used, evenly spaced.
     """
-    few = rows[np.unique(np.linspace(0, len(rows) - 1, ROWS).astype(int))]
+    few = rows[spaced(len(rows), ROWS)]
     reference = run(model.SerializeToString(), few)
     sizes = {tensor.name: int(np.prod(tensor.dims)) for tensor in model.graph.initializer}
     layers = [

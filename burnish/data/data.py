@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from burnish.data.preparation import Preparation
+from burnish.data.spacing import spaced
 from burnish.data.splits import Scheme, resplit
 from burnish.tasks import Task, task_from_json
 
@@ -50,7 +51,7 @@ class Split:
 
     def inputs_of(self, count: int) -> Array:
         """Stored inputs of at most `count` rows, evenly spaced (a copy)."""
-        return self.pool_inputs[self.rows[_spaced(len(self), count)]]
+        return self.pool_inputs[self.rows[spaced(len(self), count)]]
 
     def take(self, positions: Array) -> "Split":
         """The sub-split at `positions` of this one."""
@@ -225,10 +226,6 @@ class Data:
             test_size=meta["test_size"],
             fingerprint=meta["fingerprint"],
         )
-
-
-def _spaced(length: int, count: int) -> Array:
-    return np.unique(np.linspace(0, length - 1, min(count, length)).astype(int))
 
 
 def fingerprint(inputs: Array, targets: Array, *parts: Any) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from burnish.data.spacing import spaced
 from burnish.errors import UnreadableError
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def survey(paths: Sequence[Path]) -> tuple[list[tuple[int, int]], bool]:
     Raises:
         UnreadableError: no file is readable as an image.
     """
-    chosen = [paths[i] for i in np.unique(np.linspace(0, len(paths) - 1, min(len(paths), SURVEYED)).astype(int))]
+    chosen = [paths[i] for i in spaced(len(paths), SURVEYED)]
     failures: Failures = []
     with ThreadPoolExecutor(_threads()) as pool:
         headers = list(pool.map(lambda path: _header(path, failures), chosen))

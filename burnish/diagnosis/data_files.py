@@ -8,6 +8,7 @@ import numpy as np
 
 from burnish.data.data import Data
 from burnish.data.images import headers
+from burnish.data.spacing import spaced
 from burnish.diagnosis.rule import Rule
 from burnish.diagnosis.showing import MOST_SHOWN, shown_row
 from burnish.diagnosis.subject import Subject
@@ -64,7 +65,7 @@ def _headers(data: Data) -> tuple[tuple[str, int, int, str], ...]:
     """Name, height, width and mode of the files, or of 2,000 of them evenly spread."""
     if not data.folder or data.origins is None:
         return ()
-    chosen = data.origins[np.unique(np.linspace(0, len(data.origins) - 1, FILES).astype(int))]
+    chosen = data.origins[spaced(len(data.origins), FILES)]
     return tuple(headers([Path(data.folder, name) for name in chosen]))
 
 

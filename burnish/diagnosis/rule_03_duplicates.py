@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from burnish.data.data import Data
+from burnish.data.spacing import spaced
 from burnish.diagnosis.likeness import exact_keys, near_matches
 from burnish.diagnosis.rule import Rule
 from burnish.diagnosis.showing import shown_row
@@ -30,7 +31,8 @@ def check(subject: Subject) -> Finding:
     """Share of validation rows, and of sealed test inputs, that are a training row again, exactly or nearly."""
     data, limits = subject.data, subject.thresholds
     train = np.unique(data.train_rows)
-    held = _spaced(np.asarray(data.validation_rows), MOST_ROWS)
+    held = np.asarray(data.validation_rows)
+    held = held[spaced(len(held), MOST_ROWS)]
     exact, near, match = _copies(data, data.inputs[held], data.inputs[train])
     share, crossing = float((exact | near).mean()), _groups_on_both_sides(subject)
     said = (
@@ -90,10 +92,6 @@ def _figure(data: Data, held: Array, train: Array, match: Array, exact: Array) -
     found = found[np.argsort(~exact[found], kind="stable")][:SHOWN]
     pairs = [[shown_row(data, int(held[i])), shown_row(data, int(train[match[i]]))] for i in found]
     return {"kind": "pairs", "names": ["validation", "training"], "pairs": pairs} if pairs else {}
-
-
-def _spaced(rows: Array, count: int) -> Array:
-    return rows if len(rows) <= count else rows[np.unique(np.linspace(0, len(rows) - 1, count).astype(int))]
 
 
 def _groups_on_both_sides(subject: Subject) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from burnish.data.data import Data, Split
+from burnish.data.spacing import spaced
 from burnish.evaluation.perturbations import names_for, perturbed
 from burnish.evaluation.quality import percentiles
 from burnish.metrics import Metric
@@ -93,9 +94,9 @@ def perturbation_errors(
         (1, 1, 100)
     """
     split = data.validation if split is None else split
-    chosen = split.take(_spaced(len(split), rows))
+    chosen = split.take(spaced(len(split), rows))
     stored, targets = chosen.inputs, chosen.targets
-    reference = data.train.take(_spaced(len(data.train), REFERENCE)).inputs
+    reference = data.train.inputs_of(REFERENCE)
     names, severities = tuple(names or names_for(data.preparation)), tuple(severities)
 
     def measured(inputs: Array) -> Array:
@@ -242,7 +243,3 @@ def _relative(errors: Errors, ours: Array, theirs: Array) -> Array:
     """
     little = 1e-12 if errors.root else 0.5 / len(errors.clean)
     return (ours.sum(-1) + little) / (theirs.sum(-1) + little)
-
-
-def _spaced(length: int, count: int) -> Array:
-    return np.unique(np.linspace(0, length - 1, min(count, length)).astype(int))

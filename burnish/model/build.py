@@ -100,9 +100,7 @@ def probed(source: ModelSource, data: "Data", edits: Sequence[Any]) -> nn.Module
 
 def probe_inputs(data: "Data") -> Tensor:
     """At most 64 training rows as network input, evenly spaced, so that sorted data give more than one class."""
-    count = len(data.train)
-    positions = np.unique(np.linspace(0, count - 1, min(PROBE_ROWS, count)).astype(np.int64))
-    return network_tensor(data.preparation, data.train.take(positions).inputs)
+    return network_tensor(data.preparation, data.train.inputs_of(PROBE_ROWS))
 
 
 def check_output(model: nn.Module, example: Tensor, task: Task) -> None:

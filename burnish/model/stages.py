@@ -21,7 +21,7 @@ from burnish.model.operations import operations
 from burnish.model.roles import dimensions, is_convolution
 from burnish.model.tracing import Call, Trace, trace
 
-__all__ = ["MATCHES", "TOLERANCE", "NewStage", "Stage", "changes", "convolution", "cost", "norm", "restaged"]
+__all__ = ["MATCHES", "TOLERANCE", "NewStage", "Stage", "changes", "closest", "convolution", "cost", "norm", "restaged"]
 
 MATCHES = ("parameters", "operations")
 TOLERANCE = 0.05  # by how much the new network may differ from the old one
@@ -88,6 +88,23 @@ class NewStage(nn.Module):
 
 Design = Callable[[Stage, int, str], NewStage]
 """`(stage, wanted, match) -> what goes in its place`, with about `wanted` parameters or operations."""
+
+
+def closest(
+    choices: Sequence[tuple[float, int, *tuple[int, ...]]], wanted: int, match: str, what: str
+) -> tuple[int, ...]:
+    """Of `choices`, (relative error, distance from the old depth, sizes...), the sizes of the best.
+
+    Among those within 2 % the depth decides, else the error.
+
+    Raises:
+        NotApplicable: even the best is off by more than a half.
+    """
+    close = [choice for choice in choices if choice[0] <= 0.02] or [min(choices)]
+    off, _, *sizes = min(close, key=lambda choice: (choice[1], choice[0]))
+    if off > 0.5:
+        raise NotApplicable(f"{wanted:,} {match} are too few or too many for {what} of this width")
+    return tuple(sizes)
 
 
 def restaged(model: nn.Module, inputs: Tensor, design: Design, match: str) -> nn.Module:

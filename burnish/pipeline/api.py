@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from burnish.data.spacing import spaced
 from burnish.data.tensors import network_tensor
 from burnish.errors import UsageError
 from burnish.evaluation.paired import paired_splits
@@ -287,7 +288,7 @@ def inspect(subject: "Plan | nn.Module", example: "Tensor | None" = None) -> "In
         if example is not None:
             return examine(subject.probe(), example)
         data = subject.data
-        split = data.train.take(np.unique(np.linspace(0, len(data.train) - 1, LOOKED_AT).astype(int)))
+        split = data.train.take(spaced(len(data.train), LOOKED_AT))
         inputs = network_tensor(data.preparation, split.inputs)
         targets = torch.from_numpy(data.task.encode(split.targets))
         return replace(examine(subject.probe(), inputs, targets, subject.loss), edits=subject.account())

@@ -15,17 +15,17 @@ from burnish.exporting.layers import layer_changes
 from burnish.exporting.onnx import export_onnx
 from burnish.exporting.runtime import run as run_onnx
 from burnish.model.build import probe_inputs
+from burnish.pipeline.calibration import calibration_inputs
 from burnish.pipeline.pruning import trained_network
 from burnish.pipeline.setup import plan_from_base
 from burnish.pipeline.work import Work
 from burnish.plan import Plan
 from burnish.records import CompressionStep, Run, to_json
 
-__all__ = ["calibration_inputs", "example_batch", "int8_of", "judged_files", "layer_table", "winner_plan"]
+__all__ = ["example_batch", "int8_of", "judged_files", "layer_table", "winner_plan"]
 
 Array = np.ndarray
 Json = dict[str, Any]
-CALIBRATION_ROWS = 256
 PROCESSES = 3  # to time in
 
 
@@ -57,12 +57,6 @@ def winner_plan(work: Work) -> Plan:
     return plan_from_base(work.plan, work.base, work.stage("finish")["techniques"])
 
 
-def calibration_inputs(work: Work) -> Array:
-    """Network inputs of training rows, evenly spaced, to fix the ranges of int8 on."""
-    rows = np.unique(np.linspace(0, len(work.data.train) - 1, CALIBRATION_ROWS).astype(int))
-    return work.data.preparation.network_input(work.data.train.take(rows).inputs)
-
-
 def example_batch(work: Work, rows: int = 32) -> Array:
     """Training examples as network inputs, to time with."""
     data = work.data
@@ -81,7 +75,7 @@ def int8_of(name: str) -> str:
 
 def _files(work: Work, runs: dict[str, str]) -> tuple[dict[str, Json], list[dict[str, str]]]:
     """One float and, where possible, one int8 ONNX file for each network; what fails is said."""
-    plan, data, calibration = winner_plan(work), work.data, calibration_inputs(work)
+    plan, data, calibration = winner_plan(work), work.data, calibration_inputs(work.data)
     folder = work.ledger.path / "models"
     folder.mkdir(parents=True, exist_ok=True)
     files, problems = _known_files(work, runs)

@@ -1,16 +1,48 @@
 """Paired gains of trained runs, with the variance of the examples they are measured on."""
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from burnish.data import Data
-from burnish.studies.confirmation import example_error
+from burnish.metrics import Metric
+from burnish.records import Run
+from burnish.studies.confirmation import Decision, decide, example_error
 
-__all__ = ["by_examples", "decoded", "examples_se"]
+__all__ = ["by_examples", "decoded", "examples_se", "gain_of", "least_gain", "tested"]
 
 Array = np.ndarray
 Decoded = tuple[Array, Array]  # predictions of a run, and the pool rows they belong to
+
+
+def gain_of(metric: Metric, pair: tuple[Run, Run]) -> float:
+    """Gain of the second run over the first; NaN where one of them did not finish."""
+    before, after = pair
+    finished = before.status == after.status == "done"
+    return metric.gain(before.score, after.score) if finished else math.nan
+
+
+def least_gain(metric: Metric, share: float, score: float) -> float:
+    """The smallest gain that matters in the unit of `metric`: of errors without a bound `share` is one of `score`."""
+    return share if metric.bounded else share * abs(score)
+
+
+def tested(
+    data: Data, pairs: Sequence[tuple[Run, Run]], *, looks: Sequence[int], min_gain: float, example_se: float | None
+) -> Decision:
+    """What the sequential test says of `pairs`, (before, after) for each split; see `studies.confirmation.decide`."""
+    metric = data.task.primary
+    return decide(
+        [gain_of(metric, pair) for pair in pairs],
+        n_train=len(data.train_rows),
+        n_validation=len(data.validation_rows),
+        looks=looks,
+        min_gain=min_gain,
+        example_se=example_se,
+        unit="fraction" if metric.bounded else "target unit",
+    )
 
 
 def by_examples(data: Data) -> bool:
@@ -27,12 +59,12 @@ def examples_se(data: Data, arms: list[tuple[Decoded, Decoded]]) -> float:
     primary = data.task.primary
     rows = [before[1] for before, _ in arms]
 
-    def gain_of(j: int, positions: Array) -> float:
+    def gain_on(j: int, positions: Array) -> float:
         targets = data.targets[rows[j][positions]]
         before, after = (primary(predictions[positions], targets) for predictions, _ in arms[j])
         return primary.gain(before, after)
 
-    return example_error(rows, gain_of) if arms else 0.0
+    return example_error(rows, gain_on) if arms else 0.0
 
 
 def decoded(data: Data, directory: Path) -> Decoded:

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import nn
 
 from burnish.data import Data
-from burnish.data.tensors import network_tensor
 from burnish.diagnosis import Subject
 from burnish.exporting.safetensors import load_weights
 from burnish.ledger import Ledger
+from burnish.pipeline.calibration import calibration_inputs
 from burnish.plan import Plan
 from burnish.records import Run
 from burnish.studies.budget import Budget
@@ -24,7 +25,6 @@ Array = np.ndarray
 # Trainings of the baseline that the rules of `burnish diagnose` may take beyond the pilot.
 RUNS = {"quick": 1.0, "standard": 10.0, "thorough": None}
 AT_LEAST = 60.0  # seconds that they may take however short a training is
-CALIBRATION_ROWS = 256
 
 
 def rules_budget(budget: str, spent: float) -> dict[str, Any]:
@@ -70,12 +70,11 @@ def _int8_outputs(model: nn.Module, data: Data) -> Callable[[], Array]:
         from burnish.exporting.onnx import export_onnx
         from burnish.exporting.runtime import run
 
-        rows = np.unique(np.linspace(0, len(data.train_rows) - 1, CALIBRATION_ROWS).astype(int))
-        calibration = network_tensor(data.preparation, data.inputs[data.train_rows[rows]])
+        calibration = calibration_inputs(data)
         with tempfile.TemporaryDirectory() as folder:
             exact, small = Path(folder, "model.onnx"), Path(folder, "int8.onnx")
-            export_onnx(model, calibration, exact)
-            quantize(exact, small, calibration.numpy(), modality=data.modality)
+            export_onnx(model, torch.from_numpy(calibration), exact)
+            quantize(exact, small, calibration, modality=data.modality)
             return run(small, data.preparation.network_input(data.validation.inputs))
 
     return outputs

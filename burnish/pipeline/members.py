@@ -5,7 +5,7 @@ left out, and members of other data refused.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,7 @@ def gathered(sources: Sequence[Runs | Path | str]) -> list[Member]:
         found += _of_runs(source) if isinstance(source, Runs) else _of_directory(Path(source))
     names = [member.name for member in found]
     return [
-        member if names.count(member.name) == 1 else _renamed(member, f"{number}. {member.name}")
+        member if names.count(member.name) == 1 else replace(member, name=f"{number}. {member.name}")
         for number, member in enumerate(found, 1)
     ]
 
@@ -104,10 +104,6 @@ def fitting(members: Sequence[Member]) -> tuple[list[Member], list[str]]:
             "`burnish train --same-split`, or bu.train(plan, split=0)"
         )
     return kept, refused
-
-
-def _renamed(member: Member, name: str) -> Member:
-    return Member(name=name, network=member.network, plan=member.plan, run=member.run, data=member.data)
 
 
 def _of_runs(runs: Runs) -> list[Member]:

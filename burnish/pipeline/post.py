@@ -13,6 +13,7 @@ from burnish.errors import UsageError
 from burnish.exporting.onnx import export_onnx
 from burnish.exporting.runtime import run as run_onnx
 from burnish.model.build import probe_inputs
+from burnish.pipeline.calibration import calibration_inputs
 from burnish.pipeline.pruning import cut_and_tuned
 from burnish.plan import Plan
 from burnish.records import Run, to_json
@@ -23,7 +24,6 @@ from burnish.training.ranks import current
 __all__ = ["QUANTIZED", "made_smaller", "rounded", "unloaded"]
 
 QUANTIZED = "int8.onnx"  # the file in the run's directory
-CALIBRATION_ROWS = 256
 
 
 def made_smaller(run: Run, plan: Plan, fitted: Fitted, device: str) -> tuple[Run, Fitted]:
@@ -76,12 +76,11 @@ def rounded(run: Run, plan: Plan, model: nn.Module, directory: Path) -> Run:
     if technique is None:
         return run
     data, path = plan.data, directory / "float.onnx"
-    rows = np.unique(np.linspace(0, len(data.train) - 1, CALIBRATION_ROWS).astype(int))
     export_onnx(model.cpu().eval(), probe_inputs(data), path)
     found = quantize(
         path,
         directory / QUANTIZED,
-        data.preparation.network_input(data.train.take(rows).inputs),
+        calibration_inputs(data),
         modality=data.modality,
         agreement=technique.agreement,
     )

@@ -14,6 +14,7 @@ from burnish.exporting.runtime import run as run_onnx
 from burnish.exporting.safetensors import save_weights
 from burnish.ledger import Ledger
 from burnish.model.build import probe_inputs
+from burnish.pipeline.calibration import calibration_inputs
 from burnish.pipeline.pruning import nothing_fitted, trained_network
 from burnish.pipeline.setup import plan_from_base
 from burnish.plan import Plan
@@ -22,7 +23,6 @@ from burnish.records import Run
 __all__ = ["RETRAINED", "retrained_run"]
 
 RETRAINED = "int8.onnx"  # the file in the run's directory
-CALIBRATION_ROWS = 256
 
 
 def retrained_run(plan: Plan, ledger: Ledger, payload: dict[str, Any], *, device: str) -> Run:
@@ -43,8 +43,7 @@ def _retrained(plan: Plan, ledger: Ledger, payload: dict[str, Any], directory: P
     data, parent = plan.data, ledger.run(payload["parent"])
     network = trained_network(plan, ledger, parent.id)
     shorter = replace(plan, epochs=payload["epochs"])
-    rows = np.unique(np.linspace(0, len(data.train) - 1, CALIBRATION_ROWS).astype(int))
-    calibration = torch.from_numpy(data.preparation.network_input(data.train.take(rows).inputs))
+    calibration = torch.from_numpy(calibration_inputs(data))
     run = record(plan, payload, nothing_fitted())
     try:
         found = retrain(

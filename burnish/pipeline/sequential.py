@@ -1,16 +1,15 @@
 """Two plans from Python against each other: trained in pairs until the sequential test has an answer."""
 
-import math
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 from burnish.errors import BurnishError, UsageError
 from burnish.pipeline.api import Runs, compare, paired_example_se, train
-from burnish.pipeline.gains import by_examples
+from burnish.pipeline.gains import by_examples, least_gain, tested
 from burnish.plan import Plan
-from burnish.records import Comparison, Run
-from burnish.studies.confirmation import CONTINUE, LOOKS, Decision, decide
+from burnish.records import Comparison
+from burnish.studies.confirmation import CONTINUE, LOOKS, Decision
 
 __all__ = ["compare_plans"]
 
@@ -65,19 +64,10 @@ def compare_plans(
 
 def _decided(before: Runs, after: Runs, looks: tuple[int, ...], min_gain: float) -> Decision:
     data = before.plan.data
-    primary = data.task.primary
-
-    def gain(pair: tuple[Run, Run]) -> float:
-        finished = pair[0].status == pair[1].status == "done"
-        return primary.gain(pair[0].score, pair[1].score) if finished else math.nan
-
-    gains = [gain(pair) for pair in zip(before.runs, after.runs, strict=True)]
-    return decide(
-        gains,
-        n_train=len(data.train_rows),
-        n_validation=len(data.validation_rows),
+    return tested(
+        data,
+        list(zip(before.runs, after.runs, strict=True)),
         looks=looks,
-        min_gain=min_gain if primary.bounded else min_gain * abs(before.score.value if before.score else 0.0),
+        min_gain=least_gain(data.task.primary, min_gain, before.score.value if before.score else 0.0),
         example_se=paired_example_se(before, after) if by_examples(data) else None,
-        unit="fraction" if primary.bounded else "target unit",
     )

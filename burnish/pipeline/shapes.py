@@ -15,7 +15,8 @@ from burnish.evaluation.cost import cost
 from burnish.exporting.latency import latency
 from burnish.exporting.onnx import export_onnx
 from burnish.model.build import probe_inputs
-from burnish.pipeline.deployed import calibration_inputs, example_batch, winner_plan
+from burnish.pipeline.calibration import calibration_inputs
+from burnish.pipeline.deployed import example_batch, winner_plan
 from burnish.pipeline.pruning import evidence, trained_network
 from burnish.pipeline.work import Work
 from burnish.records import from_json, to_json
@@ -60,7 +61,7 @@ class _Probe:
     def __init__(self, work: Work) -> None:
         self.work = work
         self.network = trained_network(winner_plan(work), work.ledger, work.stage("finish")["winner"])
-        self.calibration, self.example = calibration_inputs(work), example_batch(work)
+        self.calibration, self.example = calibration_inputs(work.data), example_batch(work)
         self.known: dict[tuple[str, float], dict[str, Shape]] = {}
 
     @property

@@ -15,6 +15,7 @@ from torch import nn
 
 from burnish.data import Data
 from burnish.data.data import Split
+from burnish.data.spacing import spaced
 from burnish.data.tensors import network_tensor
 from burnish.errors import BurnishError, LedgerError, NotApplicable
 from burnish.evaluation.calibration import tempered
@@ -158,34 +159,33 @@ def train_plan(
         run = record(plan, payload, fitted)
         if fitted.status == "done":
             try:
-                run, saved, model = _kept(
-                    run, replace(plan, data=data), fitted, directory, device, views=bool(payload.get("readouts"))
-                )
+                run = _kept(run, replace(plan, data=data), fitted, directory, device, payload)
+                run = replace(run, cost=run.cost and replace(run.cost, peak_memory=peak))
             except NotApplicable as reason:  # of a post technique
                 run = replace(run, status="not applicable", error=str(reason))
-                ledger.finish_run(directory, run)
-                return run
-            run = replace(run, cost=run.cost and replace(run.cost, peak_memory=peak))
-            if payload.get("traits"):
-                run = replace(run, scores=run.scores | _perturbed(model, data, device))
-            if not payload.get("keep"):
-                saved.unlink()
         ledger.finish_run(directory, run)
     checkpoint.unlink(missing_ok=True)
     return run
 
 
-def _kept(
-    run: Run, plan: Plan, fitted: Fitted, directory: Path, device: str, *, views: bool
-) -> tuple[Run, Path, nn.Module]:
-    """The run measured again from its saved weights, after what the plan's post techniques make of the network."""
+def _kept(run: Run, plan: Plan, fitted: Fitted, directory: Path, device: str, payload: dict[str, Any]) -> Run:
+    """The run measured again from its saved weights, after what the plan's post techniques make of the network.
+
+    Raises:
+        NotApplicable: a post technique has nothing to do.
+    """
     from burnish.pipeline.post import made_smaller, rounded, unloaded
 
     run, fitted = made_smaller(run, plan, fitted, device)
     saved = save_weights(fitted.model, directory / "weights.safetensors")
     model = load_weights(unloaded(plan, run), saved)
-    run = measured(run, plan, plan.data, model, fitted, directory, device, views=views)
-    return rounded(run, plan, model, directory), saved, model
+    run = measured(run, plan, plan.data, model, fitted, directory, device, views=bool(payload.get("readouts")))
+    run = rounded(run, plan, model, directory)
+    if payload.get("traits"):
+        run = replace(run, scores=run.scores | _perturbed(model, plan.data, device))
+    if not payload.get("keep"):
+        saved.unlink()
+    return run
 
 
 def with_rows(data: Data, share: float) -> Data:
@@ -276,8 +276,7 @@ def _afterwards(plan: Plan, data: Data, model: nn.Module, outputs: np.ndarray, d
 
 def train_subset(data: Data) -> Split:
     """At most `TRAIN_SUBSET` training rows, evenly spaced, to measure training error the clean way."""
-    positions = np.unique(np.linspace(0, len(data.train) - 1, min(TRAIN_SUBSET, len(data.train))).astype(int))
-    return data.train.take(positions)
+    return data.train.take(spaced(len(data.train), TRAIN_SUBSET))
 
 
 def _example(data: Data) -> torch.Tensor:

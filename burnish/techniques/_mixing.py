@@ -6,17 +6,19 @@ two old ones, weighed by how much of each example is seen.
 Sources: Zhang et al. 2018, arXiv:1710.09412; Yun et al. 2019, arXiv:1905.04899; drawing one of the two, as in timm.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import isfinite
 from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from burnish.errors import Conflict
 from burnish.losses import as_probabilities, mix
-from burnish.plan import BatchContext
+from burnish.plan import BatchContext, Plan
 
-__all__ = ["Mixing", "blend", "drawn_shares", "mixed_targets", "paste"]
+__all__ = ["Mixing", "blend", "check_alpha", "drawn_shares", "mixed_targets", "mixing", "paste", "takes_soft_targets"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,39 @@ class Mixing:
         if paste_now:
             return paste(inputs, targets, context, alpha=self.pasted)
         return blend(inputs, targets, context, alpha=self.blended)
+
+
+def check_alpha(alpha: float) -> None:
+    """Refuse what is no parameter of a Beta distribution.
+
+    Raises:
+        ValueError: `alpha` is negative or not finite.
+    """
+    if not (isfinite(alpha) and alpha >= 0):
+        raise ValueError(f"alpha must be 0 or more, got {alpha}")
+
+
+def takes_soft_targets(plan: Plan) -> None:
+    """Refuse a loss of classes that cannot be given probabilities as targets.
+
+    Raises:
+        Conflict: it cannot.
+    """
+    if plan.data.task.kind == "classification":
+        plan.loss.check_soft_targets(plan.data.task.outputs)
+
+
+def mixing(plan: Plan, way: str, alpha: float, said: str) -> Plan:
+    """`plan` whose batches are also mixed by `way`, `blended` or `pasted`, in one transform with the other.
+
+    Raises:
+        Conflict: they are already; the message begins with "the plan already" and what is `said`.
+    """
+    before = next((t for t in plan.batch if isinstance(t, Mixing)), Mixing())
+    if getattr(before, way):
+        raise Conflict(f"the plan already {said}; drop one of the two")
+    others = replace(plan, batch=tuple(t for t in plan.batch if t is not before))
+    return others.edit_batch(replace(before, **{way: float(alpha)}))
 
 
 def blend(inputs: Tensor, targets: Tensor, context: BatchContext, *, alpha: float) -> tuple[Tensor, Tensor]:

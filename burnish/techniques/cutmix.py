@@ -12,15 +12,14 @@ Source: Yun et al., "CutMix: Regularization Strategy to Train Strong Classifiers
 arXiv:1905.04899. Each example draws its own box; together with mixup, each batch draws one of the two.
 """
 
-from dataclasses import dataclass, replace
-from math import isfinite
+from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import Tensor
 
-from burnish.errors import Conflict, NotApplicable
+from burnish.errors import NotApplicable
 from burnish.plan import BatchContext, Plan
-from burnish.techniques._mixing import Mixing, paste
+from burnish.techniques._mixing import check_alpha, mixing, paste, takes_soft_targets
 
 __all__ = ["CutMix", "cutmix"]
 
@@ -59,8 +58,7 @@ class CutMix:
     alters_serving: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        if not (isfinite(self.alpha) and self.alpha >= 0):
-            raise ValueError(f"alpha must be 0 or more, got {self.alpha}")
+        check_alpha(self.alpha)
 
     def __call__(self, plan: Plan) -> Plan:
         if plan.data.modality not in self.modalities:
@@ -70,10 +68,5 @@ class CutMix:
             )
         if self.alpha == 0:
             return plan
-        if plan.data.task.kind == "classification":
-            plan.loss.check_soft_targets(plan.data.task.outputs)
-        before = next((t for t in plan.batch if isinstance(t, Mixing)), Mixing())
-        if before.pasted:
-            raise Conflict("the plan already pastes pieces of other examples; drop one of the two")
-        others = replace(plan, batch=tuple(t for t in plan.batch if t is not before))
-        return others.edit_batch(replace(before, pasted=float(self.alpha)))
+        takes_soft_targets(plan)
+        return mixing(plan, "pasted", self.alpha, "pastes pieces of other examples")

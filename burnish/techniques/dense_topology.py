@@ -16,9 +16,8 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from burnish.errors import NotApplicable
 from burnish.model.densenets import BOTTLENECK, DenseBlock
-from burnish.model.stages import MATCHES, NewStage, Stage, convolution, norm, restaged
+from burnish.model.stages import MATCHES, NewStage, Stage, closest, convolution, norm, restaged
 from burnish.model.surgery import Probe
 from burnish.plan import Plan
 
@@ -66,10 +65,7 @@ def _design(stage: Stage, wanted: int, match: str, *, growth: int | None, compre
         for layers in range(1, most + 1)
         for rate in ([growth] if growth else range(2, LARGEST + 1))
     ]
-    close = [choice for choice in choices if choice[0] <= 0.02] or [min(choices)]
-    off, _, layers, rate = min(close, key=lambda choice: (choice[1], choice[0]))
-    if off > 0.5:
-        raise NotApplicable(f"{wanted:,} {match} are too few or too many for a dense stage of this width")
+    layers, rate = closest(choices, wanted, match, "a dense stage")
     return _made(stage, width, layers, rate, compression)
 
 

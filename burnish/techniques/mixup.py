@@ -13,16 +13,15 @@ arXiv:1710.09412; of embeddings, Guo et al. 2019, arXiv:1905.08941. Each example
 `elem` mode; together with CutMix, each batch draws one of the two.
 """
 
-from dataclasses import dataclass, replace
-from math import isfinite
+from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import Tensor
 
-from burnish.errors import Conflict, NotApplicable
+from burnish.errors import NotApplicable
 from burnish.plan import BatchContext, Plan
 from burnish.techniques._embedding_mixing import EmbeddingMixing, with_blending
-from burnish.techniques._mixing import Mixing, blend
+from burnish.techniques._mixing import blend, check_alpha, mixing, takes_soft_targets
 
 __all__ = ["Mixup", "mixup"]
 
@@ -61,20 +60,14 @@ class Mixup:
     alters_serving: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        if not (isfinite(self.alpha) and self.alpha >= 0):
-            raise ValueError(f"alpha must be 0 or more, got {self.alpha}")
+        check_alpha(self.alpha)
 
     def __call__(self, plan: Plan) -> Plan:
         if plan.data.modality not in self.modalities:
             raise NotApplicable(f"mixup blends {', '.join(self.modalities)} inputs, not {plan.data.modality}")
         if self.alpha == 0:
             return plan
-        if plan.data.task.kind == "classification":
-            plan.loss.check_soft_targets(plan.data.task.outputs)
+        takes_soft_targets(plan)
         if plan.data.modality == "text":
             return plan.edit_model(with_blending).edit_batch(EmbeddingMixing(alpha=float(self.alpha)))
-        before = next((t for t in plan.batch if isinstance(t, Mixing)), Mixing())
-        if before.blended:
-            raise Conflict("the plan already blends its examples; drop one of the two")
-        others = replace(plan, batch=tuple(t for t in plan.batch if t is not before))
-        return others.edit_batch(replace(before, blended=float(self.alpha)))
+        return mixing(plan, "blended", self.alpha, "blends its examples")

@@ -16,8 +16,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from burnish.errors import NotApplicable
-from burnish.model.stages import MATCHES, NewStage, Stage, convolution, norm, restaged
+from burnish.model.stages import MATCHES, NewStage, Stage, closest, convolution, norm, restaged
 from burnish.model.surgery import Probe
 from burnish.plan import Plan
 
@@ -83,10 +82,7 @@ def _design(stage: Stage, wanted: int, match: str, *, cardinality: int | None, b
         for width in ([base_width] if base_width else range(1, WIDEST + 1))
         for blocks in range(1, 2 * stage.depth + 3)
     ]
-    close = [choice for choice in choices if choice[0] <= 0.02] or [min(choices)]
-    off, _, blocks, groups, width = min(close, key=lambda choice: (choice[1], choice[0]))
-    if off > 0.5:
-        raise NotApplicable(f"{wanted:,} {match} are too few or too many for blocks of this width")
+    blocks, groups, width = closest(choices, wanted, match, "blocks")
     inner, parts, before = groups * width, list[nn.Module](), stage.before
     for number in range(blocks):
         last = number == blocks - 1  # what follows the stage, or the stage itself, has an activation

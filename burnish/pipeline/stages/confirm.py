@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from burnish.evaluation.paired import paired_splits
-from burnish.pipeline.gains import by_examples, decoded, examples_se
+from burnish.pipeline.gains import by_examples, decoded, examples_se, gain_of, tested
 from burnish.pipeline.running import spec
 from burnish.pipeline.work import Work
 from burnish.records import Run, to_json
@@ -16,7 +16,6 @@ from burnish.studies.confirmation import (
     CONTINUE,
     EQUIVALENT,
     Decision,
-    decide,
     nothing_to_gain,
 )
 
@@ -87,29 +86,20 @@ def _pairs_up_to(work: Work, before: list[str], after: list[str], count: int, st
     return list(zip(runs[::2], runs[1::2], strict=True))
 
 
-def _gain(work: Work, pair: tuple[Run, Run]) -> float:
-    before, after = pair
-    if before.status != "done" or after.status != "done":
-        return math.nan
-    return work.data.task.primary.gain(before.score, after.score)
-
-
 def _decide(work: Work, pairs: Pairs, looks: tuple[int, ...]) -> Decision:
-    return decide(
-        [_gain(work, p) for p in pairs],
-        n_train=len(work.data.train_rows),
-        n_validation=len(work.data.validation_rows),
+    return tested(
+        work.data,
+        pairs,
         looks=looks,
         min_gain=work.stage("pilot")["min_gain"],
         example_se=_example_se(work, pairs) if by_examples(work.data) else None,
-        unit="fraction" if work.data.task.primary.bounded else "target unit",
     )
 
 
 def _example_se(work: Work, pairs: Pairs) -> float:
     """Spread over validation examples of the mean paired gain: they are a sample too."""
     place, data = work.ledger.run_directory, work.data
-    done = [pair for pair in pairs if math.isfinite(_gain(work, pair))]
+    done = [pair for pair in pairs if math.isfinite(gain_of(data.task.primary, pair))]
     return examples_se(data, [(decoded(data, place(b.id)), decoded(data, place(a.id))) for b, a in done])
 
 
@@ -163,7 +153,7 @@ def _secondary(work: Work, pairs: Pairs) -> dict[str, Any]:
     """The other metrics of the same pairs, for information: the decision was made on the primary one."""
     from burnish.metrics import METRICS
 
-    done = [p for p in pairs if math.isfinite(_gain(work, p))]
+    done = [p for p in pairs if math.isfinite(gain_of(work.data.task.primary, p))]
     found = {}
     for name in SECONDARY:
         if len(done) < 2 or name == work.data.task.primary.name or name not in done[0][0].scores:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from burnish.pipeline.gains import by_examples
+from burnish.pipeline.gains import by_examples, least_gain
 from burnish.pipeline.running import spec
 from burnish.pipeline.work import Work
 from burnish.records import Estimate, Run, to_json
@@ -37,7 +37,8 @@ def pilot(work: Work) -> dict[str, Any]:
     scores = usable(runs)
     detectable = smallest_detectable_gain(work, scores)
     seconds = float(np.mean([r.cost.train_seconds or 0.0 for r in runs if r.cost])) if scores else math.nan
-    gain = min_gain(work, float(np.mean(scores)) if scores else math.nan)
+    primary = work.data.task.primary
+    gain = least_gain(primary, work.recipe.min_gain, float(np.mean(scores)) if scores else math.nan)
     if detectable is not None and detectable > gain:
         work.note(
             f"these data resolve gains from {detectable:.2g} upwards (80 % power, {max(work.budget.looks)} pairs); "
@@ -86,12 +87,6 @@ def smallest_detectable_gain(work: Work, scores: list[float]) -> float | None:
     shared = n_validation / (n_train + n_validation) if by_examples(work.data) else n_validation / n_train
     power = stats.t.ppf(0.95, pairs - 1) + stats.t.ppf(0.8, pairs - 1)
     return float(power * spread * math.sqrt(1 / pairs + shared))
-
-
-def min_gain(work: Work, score: float) -> float:
-    """`--min-gain` in the unit of the primary metric: a share of the baseline's value for unbounded errors."""
-    primary = work.data.task.primary
-    return work.recipe.min_gain if primary.bounded else work.recipe.min_gain * abs(score)
 
 
 def _section(
