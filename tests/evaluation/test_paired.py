@@ -61,9 +61,46 @@ def test_accuracy_interval_is_close_to_the_bootstrap_and_not_empty_without_disag
         ((after == targets) * 1.0 - (before == targets),), np.mean, method="percentile", n_resamples=2000, rng=rng
     ).confidence_interval
     assert (estimate.low, estimate.high) == pytest.approx((drawn.low, drawn.high), abs=0.004)
+    squared = stats.norm.ppf(0.95) ** 2
     assert one_sided_lower(metric("accuracy"), one_hot(targets), one_hot(targets), targets) == pytest.approx(
-        -1.645 / 802, rel=0.01
+        -squared / (800 + squared)
     )
+
+
+def outcomes(won: int, lost: int, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Predictions of two models that disagree on so many of `n` examples."""
+    targets = np.zeros(n, int)
+    before, after = targets.copy(), targets.copy()
+    before[:won], after[won : won + lost] = 1, 1
+    return one_hot(before), one_hot(after), targets
+
+
+@pytest.mark.parametrize(("won", "lost", "n"), [(10, 3, 300), (0, 7, 400), (5, 0, 5), (0, 5, 5), (1, 1, 40)])
+def test_limits_are_where_the_score_test_turns(won: int, lost: int, n: int) -> None:
+    """The constrained likelihood, maximized numerically, gives Tango's statistic at both limits."""
+    found = paired_examples(metric("accuracy"), *outcomes(won, lost, n), level=0.9)
+    z = stats.norm.ppf(0.95)
+    for limit, sign in ((found.low, 1), (found.high, -1)):
+        if abs(limit) == 1:
+            assert won - lost == n * limit
+            continue
+        shares = np.linspace(max(-limit, 0), (1 - limit) / 2, 2_000_001)[1:-1]
+        fit = won * np.log(shares + limit) + lost * np.log(shares)
+        rest = n - won - lost
+        losses = shares[np.argmax(fit + (rest * np.log(1 - 2 * shares - limit) if rest else 0))]
+        error = np.sqrt(n * (2 * losses + limit - limit**2))
+        assert (won - lost - n * limit) / error == pytest.approx(sign * z, abs=2e-3)
+
+
+def test_bound_holds_at_its_nominal_rate_where_nearly_all_disagreements_are_losses() -> None:
+    n, wins, losses = 500, 0.002, 0.008
+    held = 0.0
+    for won in range(9):
+        for lost in range(21):
+            bound = one_sided_lower(metric("accuracy"), *outcomes(won, lost, n))
+            chance = stats.multinomial.pmf([won, lost, n - won - lost], n, [wins, losses, 1 - wins - losses])
+            held += chance * (bound <= wins - losses)
+    assert 0.945 < held < 0.97
 
 
 def test_paired_bootstrap_is_narrower_than_unpaired_and_signed() -> None:
