@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RATIOS = (0.3, 0.5)
 INT8_AT = 0.5
 LIMIT = 600  # seconds of work for one network
+MEMORY = 12 << 30  # bytes of address space for one network
 
 
 def examine(name: str) -> dict:
@@ -162,6 +163,7 @@ def one(name: str, target: Path) -> None:
 
     def work() -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (LIMIT, LIMIT + 10))
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         try:
             record = examine(name)
         except BaseException as error:
@@ -234,6 +236,7 @@ def technique_work(name: str, target: Path) -> None:
     def renew() -> None:
         used = int(time.process_time()) + 1
         resource.setrlimit(resource.RLIMIT_CPU, (used + LIMIT, resource.RLIM_INFINITY))
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
 
     techniques.examine(network, model, record, lambda found: write(target, found), renew)
 

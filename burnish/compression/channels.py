@@ -23,6 +23,7 @@ __all__ = ["Group", "Inputs", "Member", "Removed", "called", "find_groups", "hea
 Removed = Mapping[str, Sequence[int]]
 Inputs = Tensor | tuple[Any, ...]
 UNCUTTABLE = (nn.MultiheadAttention, nn.RNNBase)
+ENDLESS = 100  # times the widest layer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +81,7 @@ def find_groups(model: nn.Module, inputs: Inputs) -> list[Group]:
     roots = (_ConvNd, nn.Linear, nn.Embedding)
     given = tuple(inputs) if isinstance(inputs, tuple) else (inputs,)
     try:
-        with _quiet(), torch.enable_grad():
+        with _quiet(), torch.enable_grad(), _bounded(torch_pruning, model):
             graph = torch_pruning.DependencyGraph().build_dependency(model, example_inputs=given, verbose=False)
             found = list(graph.get_all_groups(root_module_types=roots))
     except Exception as error:  # the tracer raises whatever an operation it does not know leads to
@@ -174,6 +175,29 @@ def _described(model: nn.Module, graph: Any, group: Any, tied: set[str]) -> Grou
         parts=parts(model, width, members),
         blocked=blocked,
     )
+
+
+@contextmanager
+def _bounded(torch_pruning: Any, model: nn.Module) -> Iterator[None]:
+    """Torch-Pruning without its endless groups: around a loop each flattening multiplies a group's positions anew.
+
+    No layer has more positions than its widest side, so a group with many more is a wrong one; one took 19 GB of
+    memory (timm's gcresnext26ts, where channels are pooled by attention over the image).
+    """
+    flatten = torch_pruning.dependency.index_mapping._FlattenIndexMapping
+    plain = flatten.__call__
+    most = ENDLESS * max((max(p.shape, default=1) for p in model.parameters()), default=1)
+
+    def call(mapping: Any, positions: Any) -> Any:
+        if not mapping.reverse and len(positions) * mapping._stride > most:
+            raise NotApplicable(f"a group of more than {most} positions was found, more than any layer has")
+        return plain(mapping, positions)
+
+    flatten.__call__ = call
+    try:
+        yield
+    finally:
+        flatten.__call__ = plain
 
 
 @contextmanager

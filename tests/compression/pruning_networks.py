@@ -212,3 +212,23 @@ def sequence(rows: int = 5) -> Tensor:
 
 def pictures(rows: int = 5) -> Tensor:
     return torch.randn(rows, 3, 6, 6, generator=torch.Generator().manual_seed(1))
+
+
+class Pooled(nn.Module):
+    """Global context attention (Cao et al. 2019): channels pooled by attention over the image, and added back."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(3, 8, 3, padding=1)
+        self.look = nn.Conv2d(8, 1, 1)
+        self.change = nn.Conv2d(8, 8, 1)
+        self.second = nn.Conv2d(8, 16, 3, padding=1)
+        self.last = nn.Linear(16, 10)
+
+    def forward(self, x):
+        x = self.first(x).relu()
+        n, channels, height, width = x.shape
+        look = self.look(x).reshape(n, 1, height * width).softmax(-1).unsqueeze(3)
+        pooled = torch.matmul(x.reshape(n, channels, height * width).unsqueeze(1), look)
+        x = self.second(x + self.change(pooled.reshape(n, channels, 1, 1))).relu()
+        return self.last(x.mean((2, 3)))

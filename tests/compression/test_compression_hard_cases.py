@@ -13,6 +13,7 @@ from pruning_networks import (
     Late,
     Noisy,
     Normed,
+    Pooled,
     Sharpened,
     Squeezed,
     TiedWords,
@@ -50,6 +51,15 @@ def test_squeeze_and_excitation():
     result = prune(model, pictures(), 0.5)
     assert sorted(right(model, pictures(9), result).values()) == [8, 16, 16]
     assert result.model.stem.out_channels == result.model.depth.groups == result.model.up.out_channels == 16
+
+
+def test_attention_over_an_image_does_not_grow_a_group_without_end():
+    """Torch-Pruning multiplies the positions at every turn of this loop, until memory ends."""
+    model = made(Pooled)
+    result = prune(model, pictures(), 0.5)
+    assert right(model, pictures(9), result) == {"second": 8}
+    assert "mixes its channels" in reasons(result)["first"]
+    assert result.found_by == "marks"
 
 
 def test_marks_see_what_gradients_do_not():
