@@ -39,7 +39,8 @@ def finding_lines(findings: Sequence[Finding]) -> list[str]:
 
 def _in_full(place: int, finding: Finding) -> list[str]:
     gain = f"expected gain {finding.gain:.2g} = {finding.gain_basis}" if finding.gain is not None else ""
-    indent = " " * 8
+    indent, causes = " " * 8, finding.detail.get("follows")
+    gain += f"; may well follow from {', '.join(causes)}" if causes else ""
     text = [*textwrap.wrap(finding.evidence, WIDE), *textwrap.wrap(gain, WIDE)]
     if finding.remedies:
         text += textwrap.wrap(f"try: {', '.join(finding.remedies)}", WIDE, subsequent_indent="     ")

@@ -49,6 +49,7 @@ from burnish.records import Finding
 __all__ = ["QUICK", "RULES", "by_gain", "diagnose", "prices"]
 
 Check = Callable[[Subject], Finding]
+MINOR = 0.1  # of the symptom's expected gain
 STATES = ("fires", "clear", "cannot tell")
 MODULES: tuple[ModuleType, ...] = (
     rule_01_start,
@@ -155,8 +156,33 @@ def _cheaply(name: str, subject: Subject, price: float, reason: str) -> Finding:
 
 
 def by_gain(findings: list[Finding]) -> list[Finding]:
-    """Findings that fire first, by expected gain; then clear ones and those that cannot tell, each in their order."""
-    return sorted(findings, key=lambda finding: (STATES.index(finding.state), -(finding.gain or 0.0)))
+    """Findings that fire first, by expected gain; then clear ones and those that cannot tell, each in their order.
+
+    A finding that may follow from others that fire stands behind all of them; its `detail` names them in `follows`.
+    """
+    ordered = sorted(findings, key=lambda finding: (STATES.index(finding.state), -(finding.gain or 0.0)))
+    firing = [finding for finding in ordered if finding.state == "fires"]
+    return [*_behind_causes(firing), *ordered[len(firing) :]]
+
+
+def _behind_causes(firing: list[Finding]) -> list[Finding]:
+    """The same findings, each as early as its place and its causes allow."""
+    left, placed = [_told_causes(finding, firing) for finding in firing], list[Finding]()
+    while left:
+        names = {finding.rule for finding in placed}
+        free = (finding for finding in left if names.issuperset(finding.detail.get("follows", ())))
+        following = next(free, left[0])  # rules of one's own may name one another
+        left.remove(following)
+        placed.append(following)
+    return placed
+
+
+def _told_causes(finding: Finding, firing: list[Finding]) -> Finding:
+    """With its causes noted; what promises next to nothing beside the symptom is not the reason for it."""
+    least = MINOR * (finding.gain or 0.0)
+    known = finding.detail.get("symptom_of", ())
+    causes = [other.rule for other in firing if other.rule in known and (other.gain or 0.0) >= least]
+    return dataclasses.replace(finding, detail=finding.detail | {"follows": causes}) if causes else finding
 
 
 def prices(subject: Subject) -> dict[str, float]:

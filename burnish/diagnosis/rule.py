@@ -13,6 +13,10 @@ the score; for errors it is the share of the error of always giving the mean. Wh
 (a bug, a leak, a learning rate) has 0.7 to 0.9, a cause with a likely remedy 0.3 to 0.5, a symptom with many possible
 causes 0.2 to 0.3, and what changes cost or trust instead of the score 0.1 and less. These are heuristics; what
 experiments find can replace them.
+
+A symptom's headroom is that of its causes over again: labels in error are also learned by heart, so they show as
+overfitting. So each rule names the findings that may be the reason for it (`symptom_of`), and where one of them fires
+too, the symptom stands behind it, whatever their gains: who acts on the cause acts on both.
 """
 
 from collections.abc import Callable
@@ -36,6 +40,7 @@ class Rule:
         chance: Share of the headroom that acting on the finding is expected to bring.
         quick: Whether it trains nothing and fits no model.
         runs: What it costs, in trainings of the baseline.
+        symptom_of: Rules whose finding may be the reason for this one, which then stands behind it.
     """
 
     id: str
@@ -45,6 +50,7 @@ class Rule:
     chance: float = 0.3
     quick: bool = True
     runs: float = 0.0
+    symptom_of: tuple[str, ...] = ()
 
     def fires(
         self,
@@ -55,6 +61,7 @@ class Rule:
         lost: tuple[float, str] = (0.0, "of the error"),
         chance: float | None = None,
         remedies: tuple[str, ...] | None = None,
+        symptom_of: tuple[str, ...] | None = None,
         figure: dict[str, Any] | None = None,
         **detail: Any,
     ) -> Finding:
@@ -67,11 +74,13 @@ class Rule:
             lost: The headroom: the part of the error that would go with the symptom, from 0 to 1, and what it is.
             chance: In place of the rule's own.
             remedies: In place of the rule's own.
+            symptom_of: In place of the rule's own.
             figure: Small data for a drawing.
             detail: Further numbers.
         """
         chance = self.chance if chance is None else chance
         headroom = min(max(float(lost[0]), 0.0), 1.0)
+        causes = self.symptom_of if symptom_of is None else symptom_of
         return self._finding(
             "fires",
             measured,
@@ -79,7 +88,7 @@ class Rule:
             evidence,
             remedies or self.remedies,
             figure,
-            detail,
+            {**detail, "symptom_of": list(causes)} if causes else detail,
             gain=headroom * chance,
             basis=f"{headroom:.3g} {lost[1]} x {chance:g}",
         )

@@ -37,6 +37,7 @@ RULE = Rule(
         "another initialization",
     ),
     chance=0.7,
+    symptom_of=("P8", "P9", "P11"),
 )
 START_REMEDIES = ("start the last layer with smaller weights", "BatchNorm", "GroupNorm", "Schedule")
 ZEROS_ROWS = 1024

@@ -17,7 +17,10 @@ RULE = Rule(
     remedies=("check labels, loss and learning rate", "more epochs", "BatchNorm", "Schedule", "a pretrained network"),
     chance=0.4,
     quick=False,
+    symptom_of=("P4", "P5", "P7", "P8", "P9", "P11", "P12", "R5", "R6", "R8", "R12", "R13", "R14", "R15", "R16"),
 )
+BY_THE_DATA = ("R9", "R11", "R23")  # what simple models suffer from as much: no fault of a network
+UNLEARNABLE_CHANCE = 0.7  # that nothing at all can be learned has few causes
 UNLEARNABLE = ("check that labels belong to their inputs", "better inputs", "more data")
 
 
@@ -42,18 +45,20 @@ def check(subject: Subject) -> Finding:
     figure |= {"unit": metric.name}
     if closed >= limit:
         return RULE.clear(closed, limit, f"{said}; {judged}.", figure=figure, baselines=scores)
-    nothing = metric.gain(scores[AVERAGE], scores[name]) <= noise
+    nothing = max(metric.gain(scores[AVERAGE], found) for found in (scores[name], subject.score)) <= noise
     if nothing:
-        judged += "; no simple model learns anything either: do the labels belong to their inputs?"
+        judged += "; neither it nor any simple model learns anything: do the labels belong to their inputs?"
     return RULE.fires(
         closed,
         limit,
         f"{said}; {judged}.",
         lost=(
-            subject.left * min(1.0, limit - closed + limit),
-            "of the error, which a simple model leaves",
+            subject.left * (1.0 if nothing else min(1.0, limit - closed + limit)),
+            "of the error, as nothing is learned" if nothing else "of the error, which a simple model leaves",
         ),
+        chance=UNLEARNABLE_CHANCE if nothing else None,
         remedies=UNLEARNABLE if nothing else None,
+        symptom_of=BY_THE_DATA if nothing else None,
         figure=figure,
         baselines=scores,
     )

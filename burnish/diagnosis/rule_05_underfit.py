@@ -26,6 +26,7 @@ RULE = Rule(
         "less regularization",
     ),
     chance=0.3,
+    symptom_of=("P4", "P5", "P7", "P8", "P9", "P11", "P12", "R11", "R12", "R13", "R14", "R15", "R16"),
 )
 
 

@@ -28,6 +28,7 @@ RULE = Rule(
         "more data, transfer or a smaller network",
     ),
     chance=0.3,
+    symptom_of=("R8", "R11", "R20", "R23"),
 )
 
 

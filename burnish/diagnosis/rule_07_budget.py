@@ -15,6 +15,7 @@ RULE = Rule(
     title="training budget",
     source="tuning playbook: best step in the last 25 % or the first 10 % of the budget",
     chance=0.5,
+    symptom_of=("R12", "R13"),
 )
 LEAST_EPOCHS = 8
 LONGER = ("more epochs", "Schedule", "a higher learning rate")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from burnish.data.data import Data
+from burnish.diagnosis.borrowed_rows import BORROWED_RUNS, Borrowed, borrowed, can_borrow
 from burnish.diagnosis.rule import Rule
 from burnish.diagnosis.subject import Subject
 from burnish.evaluation.learning_curve import SHARES, LearningCurve, learning_curve, same_steps
@@ -19,6 +20,7 @@ __all__ = ["check", "first_look", "first_price", "price"]
 SEEDS = (0, 1)
 HALF, FIRST_RUNS = 0.5, 2
 NEXT_DROP = 0.5**0.5  # of the last doubling's drop, with the exponent 1/2 of a power law
+LENT, LENT_CHANCE = "give validation rows to training", 0.8  # the rows are there, and the gain is measured
 LEAST_ROWS = 64  # training rows; an eighth of them must still be a data set
 RULE = Rule(
     id="R8",
@@ -33,23 +35,56 @@ RULE = Rule(
 
 def price(subject: Subject) -> float:
     """Every share of the rows is trained on for as many steps as all of them."""
-    return RULE.runs if subject.plan is not None and "learning_curve" not in subject.cache else 0.0
+    if subject.plan is None or {"learning_curve", "borrowed"} & subject.cache.keys():
+        return 0.0
+    return BORROWED_RUNS if can_borrow(subject.data) else RULE.runs
 
 
 def check(subject: Subject) -> Finding:
-    """How much lower the forecast at twice the rows is, relative to the error now."""
+    """How much lower the error at twice the rows is, relative to the error now.
+
+    Measured where validation has as many rows to lend, else forecast from smaller parts of the rows.
+    """
     if subject.plan is None:
         return RULE.cannot_tell("there is no plan to train.")
     if subject.trained:
         return RULE.cannot_tell("the network is trained already: how many rows it has seen is not known.")
     if len(subject.data.train_rows) < LEAST_ROWS:
         return RULE.cannot_tell(f"{len(subject.data.train_rows)} training rows are too few to take an eighth of them.")
+    if "learning_curve" not in subject.cache and can_borrow(subject.data):
+        subject.cache.setdefault("borrowed", borrowed(subject))
+        return _judged_measured(subject, subject.cache["borrowed"])
     if "learning_curve" not in subject.cache:
         subject.cache["learning_curve"] = _measured(subject)
     curve: LearningCurve | None = subject.cache["learning_curve"]
     if curve is None:
         return RULE.cannot_tell("a training on part of the rows did not end with a finite score.")
     return _judged(subject, curve)
+
+
+def _judged_measured(subject: Subject, found: Borrowed | None) -> Finding:
+    if found is None:
+        return RULE.cannot_tell("a training on more of the rows did not end with a finite score.")
+    rows, limit, gain = len(subject.data.train_rows), subject.thresholds.more_data_gain, found.here - found.there
+    said = (
+        f"error {found.here:.3g} with {rows} rows, {found.there:.3g} with as many again, lent by the "
+        f"{len(subject.data.validation_rows)} validation rows"
+    )
+    figure: dict[str, Any] = {"kind": "lines", "x": [rows, 2 * rows], "x_name": "training rows", "y_name": "error"}
+    figure |= {"series": {"measured": [found.here, found.there]}, "log_x": True}
+    relative, noise = gain / max(found.here, 1e-9), subject.thresholds.standard_errors * found.standard_error
+    if relative <= limit or found.drop <= noise:
+        return RULE.clear(relative, limit, said + ".", figure=figure, measured_at=2 * rows)
+    return RULE.fires(
+        relative,
+        limit,
+        said + ".",
+        lost=(gain, "of the error, which twice the rows took off"),
+        chance=LENT_CHANCE,
+        remedies=(LENT, *RULE.remedies),
+        figure=figure,
+        measured_at=2 * rows,
+    )
 
 
 def first_price(subject: Subject) -> float:

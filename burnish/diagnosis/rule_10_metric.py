@@ -16,6 +16,7 @@ RULE = Rule(
     source="heuristic: accuracy and macro F1 more than 0.05 apart, or Kendall's tau of runs under both below 0.7",
     remedies=("choose the metric that counts for you with --metric", "move the decision threshold"),
     chance=0.1,
+    symptom_of=("R9",),
 )
 LEAST_RUNS = 8  # whose order says something
 

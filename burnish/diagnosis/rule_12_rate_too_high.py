@@ -18,6 +18,7 @@ RULE = Rule(
     source="tuning playbook, Determining instability; CS231n, ratio of update to weight; limits heuristic",
     remedies=("a lower learning rate", "Schedule", "GradientClip", "BatchNorm", "GroupNorm"),
     chance=0.8,
+    symptom_of=("P11",),
 )
 UPDATE_CHANCE = 0.4  # with Adam some networks bear it
 SPIKE_CHANCE = 0.5  # a single jump may have other reasons

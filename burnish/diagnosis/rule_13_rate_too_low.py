@@ -18,6 +18,7 @@ RULE = Rule(
     source="Smith, arXiv:1506.01186; tuning playbook (the best point should not lie on the edge of the search)",
     remedies=("a higher learning rate", "Schedule", "more epochs"),
     chance=0.8,
+    symptom_of=("P8", "P9", "P11"),
 )
 price = test_price  # where nobody tuned the rate, a short test at several rates
 

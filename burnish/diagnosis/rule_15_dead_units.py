@@ -27,6 +27,7 @@ RULE = Rule(
     source="CS231n, Neural Networks 1 (as much as 40 %)",
     remedies=("Activation", "BatchNorm", "Schedule", "a lower learning rate", "remove them: Prune"),
     chance=0.4,
+    symptom_of=("R12", "P11"),
 )
 DEAD_ROWS, DEAD_LEAST_ROWS = 2048, 100
 

@@ -21,6 +21,7 @@ RULE = Rule(
     title="miscalibration",
     source="Guo et al., arXiv:1706.04599; Roelofs et al., arXiv:2012.08668; cut-offs heuristic",
     chance=0.05,
+    symptom_of=("R6", "R8", "R11", "R12", "R16", "R23"),
 )
 OVERCONFIDENT = ("divide the outputs by a temperature", "LabelSmoothing", "Mixup", "an ensemble")
 UNDERCONFIDENT = ("divide the outputs by a temperature", "less label smoothing or mixup", "more epochs")
@@ -39,7 +40,7 @@ def check(subject: Subject) -> Finding:
     limits = subject.thresholds
     outside = not limits.temperature_low <= temperature <= limits.temperature_high
     said = f"calibration error {error:.3f} [{low:.3f}, {high:.3f}]; best temperature {temperature:.2f}"
-    detail = {"error": error, "low": low, "high": high, "temperature": temperature}
+    detail: dict[str, Any] = {"error": error, "low": low, "high": high, "temperature": temperature}
     limit, figure = limits.calibration_error, _figure(probabilities, targets)
     if low > limit and outside:
         word, remedies = ("over", OVERCONFIDENT) if temperature > 1 else ("under", UNDERCONFIDENT)

@@ -17,6 +17,7 @@ RULE = Rule(
     source="Jordan, arXiv:2304.01910; Bouthillier et al., arXiv:2103.03098; factor heuristic",
     remedies=("EMA", "Schedule", "GradientClip", "BatchNorm", "GroupNorm", "larger batches", "an ensemble"),
     chance=0.3,
+    symptom_of=("R8", "R12", "R16"),
 )
 LEAST_RUNS = 3
 

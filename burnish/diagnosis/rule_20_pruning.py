@@ -31,10 +31,11 @@ GAMMA = 0.05  # a batch normalization's scale below this share of the layer's me
 RULE = Rule(
     id="R20",
     title="over-parameterised",
-    source="Han et al., arXiv:1506.02626 (magnitude pruning); two standard errors heuristic",
+    source="Han et al., arXiv:1506.02626, and Lee et al., arXiv:2010.07611 (pruning); two standard errors heuristic",
     remedies=("burnish compress", "a smaller network", "int8"),
     chance=0.9,
     quick=False,
+    symptom_of=("R15",),
 )
 
 
@@ -43,11 +44,15 @@ def price(subject: Subject) -> float:
     if subject.plan is None or subject.model is None:
         return 0.0
     rows = min(ROWS, len(subject.data.validation_rows))
-    return rows * (2 + len(SHARES)) / (3 * len(subject.data.train_rows) * subject.plan.epochs)
+    return rows * (2 + 2 * len(SHARES)) / (3 * len(subject.data.train_rows) * subject.plan.epochs)
 
 
 def check(subject: Subject) -> Finding:
-    """Largest share of weights, the smallest of the whole network, without which the error is as before."""
+    """Largest share of weights without which the error is as before.
+
+    They are chosen in two ways, and the better counts: the smallest of the whole network, which may empty a layer of
+    many inputs, and the smallest beside the others of their layer. That either works shows that a smaller network does.
+    """
     model, data = subject.model, subject.data
     if model is None:
         return RULE.cannot_tell("there is no trained network yet.")
@@ -59,7 +64,8 @@ def check(subject: Subject) -> Finding:
     before = _errors(subject, model, split)
     losses: dict[float, Loss] = {}
     for share in SHARES:
-        losses[share] = _loss(_errors(subject, without_smallest(model, share), split) - before)
+        ways = (without_smallest(model, share, by_layer=by_layer) for by_layer in (False, True))
+        losses[share] = min(_loss(_errors(subject, smaller, split) - before) for smaller in ways)
         if not _free(losses[share], subject):
             break
     narrow = without_channels(model, CHANNELS)
@@ -100,20 +106,35 @@ def _judged(
     return tell(measured, limit, said + ".", lost=lost, figure=figure, spared=spared, **more)
 
 
-def without_smallest(model: nn.Module, share: float) -> nn.Module:
-    """A copy in which the `share` of all weights of matrices and kernels that are smallest is zero."""
+def without_smallest(model: nn.Module, share: float, *, by_layer: bool = False) -> nn.Module:
+    """A copy in which the `share` of all weights of matrices and kernels that are smallest is zero.
+
+    Args:
+        model: The network, which stays as it is.
+        share: From 0 to 1.
+        by_layer: Judge a weight not by its size alone but by its square as a share of those of its layer that are no
+            smaller (Lee et al., "Layer-adaptive Sparsity for the Magnitude-based Pruning", ICLR 2021).
+    """
     model = copy.deepcopy(model)
     weights = [p for p in model.parameters() if p.ndim > 1]
     if not weights:
         return model
-    sizes = torch.cat([p.detach().abs().flatten() for p in weights])
-    count = int(share * len(sizes))
+    sizes = [_beside_larger(p) if by_layer else p.detach().abs() for p in weights]
+    count = int(share * sum(size.numel() for size in sizes))
     if count:
-        limit = sizes.kthvalue(count).values
+        limit = torch.cat([size.flatten() for size in sizes]).kthvalue(count).values
         with torch.no_grad():
-            for parameter in weights:
-                parameter.mul_((parameter.abs() > limit).to(parameter.dtype))
+            for parameter, size in zip(weights, sizes, strict=True):
+                parameter.mul_((size > limit).to(parameter.dtype))
     return model
+
+
+def _beside_larger(weights: torch.Tensor) -> torch.Tensor:
+    """Each square against the sum of the squares that are no smaller."""
+    squares, order = weights.detach().flatten().double().square().sort(descending=True)
+    shares = torch.empty_like(squares)
+    shares[order] = squares / squares.cumsum(0).clamp_min(1e-300)
+    return shares.reshape(weights.shape)
 
 
 def without_channels(model: nn.Module, share: float) -> nn.Module | None:

@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from burnish.diagnosis import RULES, Subject, diagnose
+from burnish.diagnosis import RULES, Subject, by_gain, diagnose
+from burnish.diagnosis.catalogue import MODULES
+from burnish.diagnosis.rule import Rule
 from burnish.plan import Plan
 from burnish.records import Finding, from_json, to_json
 
@@ -59,3 +61,34 @@ def test_a_rule_that_fails_does_not_end_the_diagnosis(make_data: Make) -> None:
     findings = diagnose(Subject(make_data()), rules={"RX": broken, "R3": RULES["R3"]})
     assert [(f.rule, f.state) for f in findings] == [("R3", "clear"), ("RX", "cannot tell")]
     assert "planted" in findings[1].evidence
+
+
+def fired(name: str, gain: float, *causes: str) -> Finding:
+    rule = Rule(id=name, title="odd", source="none", chance=1.0, symptom_of=causes)
+    return rule.fires(1.0, 0.0, "It is so.", lost=(gain, "of the error"))
+
+
+def test_a_symptom_stands_behind_its_causes_and_names_them() -> None:
+    found = [fired("A", 0.5, "C", "D", "E"), fired("B", 0.4), fired("C", 0.2, "D"), fired("D", 0.1)]
+    placed = by_gain(found)
+    assert [f.rule for f in placed] == ["B", "D", "C", "A"]
+    assert [f.detail.get("follows") for f in placed] == [None, None, ["D"], ["C", "D"]]
+    assert by_gain(placed) == placed
+    assert [f.rule for f in by_gain(found[:2])] == ["A", "B"]  # nothing that fires explains it
+
+
+def test_what_promises_next_to_nothing_explains_nothing() -> None:
+    assert [f.rule for f in by_gain([fired("A", 0.5, "B"), fired("B", 0.04)])] == ["A", "B"]
+
+
+def test_rules_of_ones_own_may_name_one_another() -> None:
+    assert {f.rule for f in by_gain([fired("A", 0.5, "B"), fired("B", 0.4, "A")])} == {"A", "B"}
+
+
+def test_no_rule_is_the_reason_for_itself() -> None:
+    causes = {module.RULE.id: set(module.RULE.symptom_of) for module in MODULES}
+    assert set().union(*causes.values()) <= {*causes, "P4", "P5", "P7"}
+    while causes:
+        free = {name for name, reasons in causes.items() if not reasons & set(causes)}
+        assert free, f"in a circle: {causes}"
+        causes = {name: reasons for name, reasons in causes.items() if name not in free}

@@ -41,6 +41,18 @@ def test_network_no_better_than_a_linear_model(make_data: Make, make_run: Make) 
     assert rule_02_baseline.check(Subject(data)).state == "cannot tell"
 
 
+def test_where_nothing_at_all_is_learned_the_network_is_not_the_reason(make_data: Make, make_run: Make) -> None:
+    data = make_data()
+    mixed = replace(data, targets=np.random.default_rng(1).permutation(data.targets))
+    found = rule_02_baseline.check(Subject(mixed, runs=(make_run(0.25),)))
+    assert "belong to their inputs" in found.evidence
+    assert found.gain == pytest.approx(0.75 * rule_02_baseline.UNLEARNABLE_CHANCE)
+    assert "R11" in found.detail["symptom_of"]
+    assert "R12" not in found.detail["symptom_of"], "a simple model has no such rate"
+    linear = rule_02_baseline.simple_scores(data)["a linear model"]
+    assert "R12" in rule_02_baseline.check(Subject(data, runs=(make_run(linear - 0.01),))).detail["symptom_of"]
+
+
 def test_a_perfect_simple_model_leaves_nothing_to_compare(make_data: Make, make_run: Make) -> None:
     data = make_data()
     told = replace(data, inputs=np.eye(12, dtype=np.float32)[data.targets])

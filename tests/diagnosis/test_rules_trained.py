@@ -12,6 +12,7 @@ from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from burnish.data.data import Split
+from burnish.data.splits import Scheme
 from burnish.diagnosis import (
     rule_08_more_data,
     rule_12_rate_too_high,
@@ -24,6 +25,7 @@ from burnish.diagnosis import (
     rule_23_shift,
     rule_24_winners_curse,
 )
+from burnish.diagnosis.borrowed_rows import BORROWED_RUNS, can_borrow
 from burnish.diagnosis.subject import Subject
 from burnish.diagnosis.thresholds import Thresholds
 from burnish.evaluation.learning_curve import learning_curve
@@ -68,6 +70,32 @@ def test_the_forecast_decides(make_data: Make, exponent: float, state: str) -> N
     subject = Subject(data, plan=Plan(model=net, data=data), cache={"learning_curve": curve})
     assert rule_08_more_data.check(subject).state == state
     assert rule_08_more_data.price(subject) == 0
+
+
+@pytest.mark.parametrize("kind", ["classification", "regression"])
+def test_more_rows_are_measured_where_validation_can_lend_them(make_data: Make, kind: str) -> None:
+    rng, count = np.random.default_rng(0), 464
+    places, answers = rng.integers(0, 64, count), rng.integers(0, 4, 64)
+    inputs = (2 * rng.normal(size=(64, 12))[places] + 0.1 * rng.normal(size=(count, 12))).astype(np.float32)
+    rows = {"train_rows": np.arange(64), "validation_rows": np.arange(64, count)}
+    targets = answers[places] if kind == "classification" else 10.0 + 3 * answers[places]
+    data = make_data(kind=kind, n=count, inputs=inputs, targets=targets, **rows)
+    subject = trained(data, epochs=12, lr=2e-2)  # what was not seen cannot be guessed, and 64 rows show 40 of 64 places
+    assert rule_08_more_data.price(subject) == BORROWED_RUNS
+    found = rule_08_more_data.check(subject)
+    assert (found.state, found.detail["measured_at"]) == ("fires", 128), found.evidence
+    assert "lent" in found.evidence
+    assert found.remedies[0] == rule_08_more_data.LENT
+    assert rule_08_more_data.price(subject) == 0
+    blind = replace(data, inputs=rng.normal(size=data.inputs.shape).astype(np.float32))
+    assert rule_08_more_data.check(trained(blind, epochs=12, lr=2e-2)).state == "clear", "noise stays noise"
+
+
+def test_who_can_lend_rows(make_data: Make) -> None:
+    few = {"train_rows": np.arange(100), "validation_rows": np.arange(100, 300)}
+    assert can_borrow(make_data(**few))
+    assert not can_borrow(make_data(**few | {"validation_rows": np.arange(100, 299)}))
+    assert not can_borrow(make_data(**few, scheme=Scheme(kind="timed", times=np.arange(400)))), "later rows know more"
 
 
 def test_too_few_rows_for_a_learning_curve(make_data: Make) -> None:
@@ -152,6 +180,19 @@ def test_pruning_takes_the_smallest_weights_of_all() -> None:
     assert int((after == 0).sum()) == 90
     assert before[after == 0].max() <= before[after != 0].min()
     assert torch.equal(pruned[0].bias, model[0].bias)
+
+
+def test_pruning_may_judge_a_weight_by_its_layer() -> None:
+    model = nn.Sequential(nn.Linear(3, 1, bias=False), nn.Linear(1, 2, bias=False))
+    with torch.no_grad():
+        model[0].weight.copy_(torch.tensor([[3.0, 2.0, 1.0]]))
+        model[1].weight.copy_(torch.tensor([[0.1], [0.2]]))
+    # 9/9, 4/13, 1/14 in the first layer; 1/5 and 4/4 in the second
+    pruned = rule_20_pruning.without_smallest(model, 0.6, by_layer=True)
+    assert pruned[0].weight.tolist() == [[3.0, 0.0, 0.0]]
+    assert torch.equal(pruned[1].weight, torch.tensor([[0.0], [0.2]]))
+    by_size = rule_20_pruning.without_smallest(model, 0.4)
+    assert not by_size[1].weight.any(), "by size alone the second layer goes first"
 
 
 def test_what_int8_costs(make_data: Make) -> None:

@@ -13,7 +13,8 @@ TITLE = "What limits the model"
 LEAD = (
     "Rules nominate techniques; they never decide. A rule fires when its measured value is past the threshold "
     "by more than the noise. Findings come by expected gain: the part of the error that would go with the symptom, "
-    "times the chance that acting on it brings that. 1 is the error of knowing nothing."
+    "times the chance that acting on it brings that. 1 is the error of knowing nothing. What may well follow from "
+    "another finding stands behind it."
 )
 
 
@@ -71,9 +72,11 @@ def _row(finding: dict[str, Any], *, remedies: bool) -> tuple[Cell, ...]:
         (Cell(text=significant(finding.get("gain")), title=str(finding.get("gain_basis") or "")),) if remedies else ()
     )
     seconds = number(finding.get("cost_seconds"))
+    evidence, causes = sentence(finding.get("evidence")), (finding.get("detail") or {}).get("follows")
+    evidence += f" May well follow from {', '.join(map(str, causes))}." if causes else ""
     return (
         Cell(text=str(finding.get("rule") or ""), title=str(finding.get("source") or ""), tone="code"),
-        Cell(text=sentence(finding.get("title")).rstrip("."), detail=sentence(finding.get("evidence")), tone="stack"),
+        Cell(text=sentence(finding.get("title")).rstrip("."), detail=evidence, tone="stack"),
         Cell(text=significant(finding.get("measured"))),
         Cell(text=significant(finding.get("threshold")), tone="muted"),
         *gain,
