@@ -302,3 +302,17 @@ def test_winners_curse(make_data: Make) -> None:
     ]
     assert states == ["cannot tell", "fires", "clear", "clear"]
     assert isinstance(data.task, Classification)
+
+
+@pytest.mark.parametrize(("again", "state"), [(0.79, "clear"), (0.61, "fires"), (0.72, "clear")])
+def test_what_a_tuned_rate_keeps_on_fresh_splits(make_data: Make, make_run: Make, again: float, state: str) -> None:
+    data = make_data(n=800)
+    plan = Plan(model=net, data=data, optimizer=Optimizer(lr=1e-2))
+    rates = [{"lr": rate, "score": score, "best_epoch": 1} for rate, score in ((1e-3, 0.5), (3e-3, 0.6), (1e-2, 0.8))]
+    subject = Subject(data, plan=plan, tuned=rates, runs=(make_run(again), make_run(again)))
+    found = rule_24_winners_curse.check(subject)
+    assert found.state == state
+    assert found.measured == pytest.approx((again - 0.6) / 0.2)
+    level = [tried | {"score": 0.8} for tried in rates]
+    assert rule_24_winners_curse.check(replace(subject, tuned=level)).state == "clear", "nothing hung on the choice"
+    assert rule_24_winners_curse.check(replace(subject, runs=())).state == "cannot tell"
