@@ -10,8 +10,9 @@ from typing import Any
 from torch import nn
 
 from burnish.model.surgery import Wrapped
+from burnish.model.tracing import Call
 
-__all__ = ["Account", "changed", "differences", "left", "listening", "plain_paths"]
+__all__ = ["Account", "changed", "differences", "left", "left_call", "listening", "plain_paths"]
 
 SHOWN = 12  # lines of each kind in print
 USUAL = {"eps=1e-05", "momentum=0.1", "affine=True", "bias=True", "track_running_stats=True", "inplace=False"}
@@ -63,6 +64,11 @@ def left(path: str, why: str) -> None:
     heard = _heard.get()
     if heard is not None:
         heard.append(("left", path, why))
+
+
+def left_call(call: Call, why: str) -> None:
+    """The same of a traced call: a layer by its path, a function by its name in the `forward` it is in."""
+    left(call.path, f"{call.name} in its forward: {why}" if call.module is None else why)
 
 
 def changed(path: str, what: str) -> None:

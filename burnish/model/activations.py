@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from burnish.errors import NotApplicable
-from burnish.model.account import changed, left
+from burnish.model.account import changed, left, left_call
 from burnish.model.flow import activation_name, hidden_activations, is_gate, role
 from burnish.model.rewriting import FUNCTIONS, rewritten, same
 from burnish.model.roles import ACTIVATIONS, BOUNDED
@@ -94,7 +94,7 @@ def _say_why(seen: Trace, hidden: set[int], name: str) -> None:
         )
         why = next((why for why, holds in reasons if holds), "")
         if why:
-            left(call.path, why)
+            left_call(call, why)
 
 
 def _nothing(seen: Trace, name: str) -> str:

@@ -7,7 +7,8 @@ whole channels, because neighboring positions say nearly the same, and only
 - before the resolution falls: after a pooling, or before a strided convolution, and
 - inside a residual branch, before its last convolution (as in wide residual networks), never on the identity.
 
-Nothing is dropped after the last layer, inside recurrent cells, on gates, or where a dropout already stands.
+Nothing is dropped after the last layer, inside recurrent cells, on gates, or where a dropout already stands. The
+account of an edit names each activation that was left, and why.
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ from dataclasses import dataclass
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
-from burnish.model.flow import hidden_activations, only_gates, reaches, role, upstream_convolution
+from burnish.model.account import left_call
+from burnish.model.flow import hidden_activations, is_gate, only_gates, reaches, role, upstream_convolution
 from burnish.model.places import place_of
 from burnish.model.roles import is_convolution
 from burnish.model.tracing import Call, Trace
@@ -43,47 +45,69 @@ class DropoutPlace:
 
 def dropout_places(seen: Trace) -> tuple[DropoutPlace, ...]:
     """Where dropout is missing, in order of calls; at most one place for each value."""
-    chains = [_chain(seen, start) for start in _starts(seen)]
-    ends = {chain[-1].index: chain for chain in chains if chain}
-    found = [_place(seen, ends[index]) for index in sorted(ends) if _qualifies(seen, ends[index])]
-    return tuple(dict.fromkeys(place for place in found if place is not None))
+    chains = {start.index: _chain(seen, start) for start in _starts(seen)}
+    ends = {chain[-1].index: chain for chain in chains.values()}
+    found = {index: _place(seen, ends[index]) for index in sorted(ends) if not _unfit(seen, ends[index])}
+    for call in seen.calls:
+        why = _excuse(seen, call, chains.get(call.index), found)
+        if why:
+            left_call(call, why)
+    return tuple(dict.fromkeys(place for place in found.values() if place is not None))
 
 
 def _starts(seen: Trace) -> list[Call]:
-    activations = [
-        c
-        for c in hidden_activations(seen)
-        if (seen.times(c.path) <= 1 or c.module is not None) and not only_gates(seen, c.index)
-    ]
     recurrent = [c for c in seen.calls if isinstance(c.module, nn.RNNBase)]
-    return sorted([*activations, *recurrent], key=lambda c: c.index)
+    hidden = [c for c in hidden_activations(seen) if not _repeated(seen, c) and not only_gates(seen, c.index)]
+    return sorted([*hidden, *recurrent], key=lambda c: c.index)
+
+
+def _repeated(seen: Trace, call: Call) -> bool:
+    """A function in a `forward` that runs several times, as in a recurrent cell."""
+    return call.module is None and seen.times(call.path) > 1
 
 
 def _chain(seen: Trace, start: Call) -> list[Call]:
-    """From an activation along single consumers to the value that the next layer takes; empty at a dropout."""
+    """From an activation along single consumers to the value that the next layer takes, or that a dropout takes."""
     chain = [start]
     while True:
         consumers = seen.consumers(chain[-1].index)
-        if any(role(c) == "dropout" for c in consumers):
-            return []
         if len(consumers) != 1 or not _carries(consumers[0]):
             return chain
         chain.append(consumers[0])
+
+
+def _excuse(seen: Trace, call: Call, chain: list[Call] | None, found: dict[int, DropoutPlace | None]) -> str:
+    """Why nothing is dropped behind an activation or recurrent layer; empty where it is, and for other calls."""
+    if chain is not None:
+        unmarked = found.get(chain[-1].index, chain) is None
+        return _unfit(seen, chain) or ("no module marks its result alone" if unmarked else "")
+    if role(call) == "activation":
+        gate = is_gate(seen, call) or only_gates(seen, call.index)
+        repeated = "in a forward that is used several times" if _repeated(seen, call) else "after the last layer"
+        return "a gate" if gate else repeated
+    function = role(call) == "dropout" and call.module is None and bool(call.name)
+    return "it keeps its rate" if function else ""
 
 
 def _carries(call: Call) -> bool:
     return role(call) in ("pool", "norm", "reshape", "same") or call.name in _CONCATENATIONS
 
 
-def _qualifies(seen: Trace, chain: list[Call]) -> bool:
+def _unfit(seen: Trace, chain: list[Call]) -> str:
+    """Why the value at the end of a chain is not to be dropped from; empty where it is."""
     consumers = seen.consumers(chain[-1].index)
+    if any(role(c) == "dropout" for c in consumers):
+        return "a dropout follows already"
     if not consumers:
-        return False
+        return "after the last layer"
     if not _spatial(seen, chain):
-        return all(role(c) in ("weights", "reshape", "mixing") for c in consumers)
+        plain = all(role(c) in ("weights", "reshape", "mixing") for c in consumers)
+        return "" if plain else "its result goes elsewhere than into a layer"
     if any(role(c) == "pool" for c in chain):
-        return True
-    return len(consumers) == 1 and (_strides(consumers[0]) or _ends_branch(seen, consumers[0]))
+        return ""
+    if len(consumers) == 1 and (_strides(consumers[0]) or _ends_branch(seen, consumers[0])):
+        return ""
+    return "its maps go on at the same size, and not to the end of a residual branch"
 
 
 def _strides(call: Call) -> bool:

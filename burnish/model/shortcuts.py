@@ -118,7 +118,21 @@ def spans(seen: Trace) -> tuple[Span, ...]:
         if span is not None:
             found.append(span)
             free = last
+        elif layer.index >= free:
+            left(layer.path, _excuse(seen, layer))
+    for call in (c for c in seen.calls if c.index in ends and c.module is not None):
+        left(call.path, "an output layer")
     return tuple(found)
+
+
+def _excuse(seen: Trace, layer: Call) -> str:
+    """Why no shortcut starts before a layer that none leads past."""
+    source = seen.calls[layer.inputs[0]]
+    if not _starts_inside(seen, source):
+        return "it takes the network's input"
+    if len(seen.consumers(source.index)) != 1 or only_gates(seen, layer.index):
+        return "its input goes more than one way, or it decides gates"
+    return "behind it the shape changes by other than whole strides, no module marks the place, or an output follows"
 
 
 def _is_layer(seen: Trace, call: Call) -> bool:

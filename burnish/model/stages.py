@@ -201,18 +201,26 @@ def _stages(model: nn.Module, seen: Trace) -> tuple[list[Stage], list[str]]:
     """The stages behind the first convolution that can be replaced, and why others cannot."""
     reasons: list[str] = []
     found: list[Stage] = []
+    for call in _maps(seen)[:1]:
+        left(call.path, "the first convolution is the stem")
     for run in _runs(seen):
         stage = _stage(model, seen, run, not found, reasons)
         if stage is not None:
             found.append(stage)
+        else:
+            left(run[0].path, reasons[-1].partition(": ")[2])
     return found, reasons
 
 
-def _runs(seen: Trace) -> Iterator[list[Call]]:
-    """Convolutions at one resolution, in order; the first of all is the stem, those of pooled values only gate."""
+def _maps(seen: Trace) -> list[Call]:
+    """Convolutions that give maps, in order; those of pooled values only gate."""
     calls = [c for c in seen.calls if role(c) == "weights" and is_convolution(c.module)]
-    maps = [c for c in calls if len(c.shape) > 2 and (prod(c.shape[2:]) > 1 or prod(c.shapes[0][2:]) > 1)]
-    for _, run in groupby(maps[1:], key=lambda call: call.shape[2:]):
+    return [c for c in calls if len(c.shape) > 2 and (prod(c.shape[2:]) > 1 or prod(c.shapes[0][2:]) > 1)]
+
+
+def _runs(seen: Trace) -> Iterator[list[Call]]:
+    """Convolutions at one resolution, in order; the first of all is the stem."""
+    for _, run in groupby(_maps(seen)[1:], key=lambda call: call.shape[2:]):
         yield list(run)
 
 

@@ -24,7 +24,8 @@ import torch
 from torch import Tensor, nn
 
 from burnish.errors import NotApplicable
-from burnish.model.flow import activation_name, hidden_activations, role
+from burnish.model.account import left
+from burnish.model.flow import activation_name, heads, hidden_activations, role
 from burnish.model.normalization import batch_statistics, set_affine
 from burnish.model.roles import ACTIVATIONS, dimensions, is_batch_norm, is_convolution
 from burnish.model.surgery import Probe, Wrapped, outputs_at, wrapped
@@ -119,7 +120,28 @@ class _Place:
 def _stage_ends(seen: Trace) -> list[_Place]:
     """The last place of each stage, in order."""
     places = [place for call in hidden_activations(seen) if (place := _place(seen, call)) is not None]
-    return [list(run)[-1] for _, run in groupby(places, key=lambda place: place.stage)]
+    found = [list(run)[-1] for _, run in groupby(places, key=lambda place: place.stage)]
+    _say_why(seen, {place.path for place in places}, {place.path for place in found})
+    return found
+
+
+def _say_why(seen: Trace, possible: set[str], chosen: set[str]) -> None:
+    """Of convolutions and linear layers behind which nothing is put."""
+    ends = heads(seen)
+    for call in seen.calls:
+        if role(call) != "weights" or call.module is None:
+            continue
+        behind = {call.path, *(c.path for c in seen.consumers(call.index) if role(c) == "norm")}
+        reasons = (
+            ("an output layer", call.index in ends),
+            ("recurrent or attention", not _plain(call)),
+            ("used several times in one pass", seen.times(call.path) != 1),
+            ("no hidden activation takes its result alone", not behind & possible),
+            ("new layers go behind a later one of its stage", not behind & chosen),
+        )
+        why = next((why for why, holds in reasons if holds), "")
+        if why:
+            left(call.path, why)
 
 
 def _place(seen: Trace, activation: Call) -> _Place | None:

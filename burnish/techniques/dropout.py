@@ -22,6 +22,7 @@ from torch import nn
 from torch.nn.modules.dropout import _DropoutNd
 
 from burnish.errors import NotApplicable
+from burnish.model.account import left
 from burnish.model.regularization import DropoutPlace, dropout_places
 from burnish.model.surgery import Probe, wrapped
 from burnish.model.tracing import trace
@@ -79,10 +80,15 @@ def _maker(place: DropoutPlace, rate: float) -> Callable[[nn.Module], nn.Module]
 def _adjusted(model: nn.Module, rate: float) -> tuple[nn.Module, bool]:
     """A copy whose own dropout layers have the rate `rate`, and whether any had another."""
     network, changed = copy.deepcopy(model), False
-    for module in network.modules():
+    for path, module in network.named_modules():
+        if not isinstance(module, _DropoutNd | nn.MultiheadAttention | nn.RNNBase):
+            continue
         name = "p" if isinstance(module, _DropoutNd) else "dropout"
-        inner = isinstance(module, nn.MultiheadAttention | nn.RNNBase) and module.dropout > 0
-        if (inner or name == "p") and getattr(module, name) != rate:
+        if name == "dropout" and module.dropout == 0:
+            left(path, "it drops nothing inside, and that stays")
+        elif getattr(module, name) == rate:
+            left(path, f"drops {rate:g} already")
+        else:
             setattr(module, name, rate)
             changed = True
     return network, changed

@@ -21,6 +21,7 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from burnish.errors import NotApplicable
+from burnish.model.account import left
 from burnish.model.normalization import evaluating, inserted, set_affine
 from burnish.model.roles import is_batch_norm
 from burnish.model.surgery import Probe, outputs_at, replaced
@@ -80,6 +81,9 @@ def batch_to_group_norm(model: nn.Module, groups: int = 16) -> nn.Module:
             group_norm.weight, group_norm.bias = norm.weight, norm.bias
         return group_norm
 
+    for path, module in model.named_modules():
+        if is_batch_norm(module) and not _convertible(path, module):
+            left(path, f"over fewer than {PER_GROUP} features group norm would erase what they hold")
     network, paths = replaced(model, _convertible, convert)
     if not paths:
         raise NotApplicable("no batch norm to replace; `burnish inspect` lists the layers")

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from burnish.errors import NotApplicable
-from burnish.model.account import left
+from burnish.model.account import left, left_call
 from burnish.model.branches import Branch, branches, endings, gated
 from burnish.model.flow import convolves, hidden_activations, only_gates, role
 from burnish.model.places import Place, place_of
@@ -100,8 +100,27 @@ def _places(seen: Trace) -> dict[Place, int]:
     for branch in (b for b in residual if gated(seen, b)):
         left(seen.calls[branch.sum].path, "its residual branch has gates already")
     ends = [_ending(seen, b) for b in residual if not gated(seen, b)] if residual else _behind_activations(seen)
+    _say_why(seen, residual, [end for end in ends if end is not None])
     found = {_place(seen, end): seen.calls[end].shape[1] for end in ends if end is not None}
     return {place: channels for place, channels in found.items() if place is not None}
+
+
+def _say_why(seen: Trace, residual: list[Branch], ends: list[int]) -> None:
+    """Of activations whose maps are not weighted; those inside a residual branch are, at its end."""
+    inside = {index for branch in residual for index in branch.calls}
+    sums = {branch.sum for branch in residual}
+    for call in hidden_activations(seen):
+        if call.index in inside or sums & set(call.inputs):
+            continue
+        reasons = (
+            ("no maps of convolutions", not _maps(seen, call.index)),
+            ("weights go to the ends of residual branches", bool(residual)),
+            ("its result is multiplied already", call.index not in ends),
+            ("no module marks its result", _place(seen, call.index) is None),
+        )
+        why = next((why for why, holds in reasons if holds), "")
+        if why:
+            left_call(call, why)
 
 
 def _ending(seen: Trace, branch: Branch) -> int | None:

@@ -67,6 +67,8 @@ def widen(
         for path, why in channels.fixed.items():
             if not path.startswith("#"):
                 left(path, why)
+        for path in (path for path in channels.free if path not in groups):
+            left(path, "wider, the network would compute something else, or fail")
         return widened(model, channels, groups, factor, noise=noise, fresh=fresh or not probe.trained)
 
 
