@@ -22,7 +22,8 @@ from burnish.techniques._image_colour import (
     saturated,
     to_unit,
 )
-from burnish.techniques._image_geometry import cut, layout, mirrored, shifted, transformed
+from burnish.techniques._image_geometry import cut, mirrored, shifted, transformed
+from burnish.techniques._image_lines import layout, put, taken
 
 __all__ = ["IMAGE", "NAMED_IMAGE", "ImageDraws", "ImageStrength", "augment_images", "draw_images"]
 
@@ -137,7 +138,7 @@ def draw_images(shape: tuple[int, ...], strength: ImageStrength, generator: Gene
         contrast=1 + even(strength.contrast),
         saturation=1 + even(strength.saturation),
         sigma=torch.rand(size, generator=generator) * strength.blur,
-        noise=torch.randn(shape, generator=generator) * strength.noise if strength.noise else None,
+        noise=torch.empty(shape).normal_(0, strength.noise, generator=generator) if strength.noise else None,
         hole_x=torch.randint(-side, width, (size,), generator=generator),
         hole_y=torch.randint(-side, height, (size,), generator=generator),
         side=side,
@@ -173,12 +174,14 @@ def _placed(images: Tensor, draws: ImageDraws) -> Tensor:
 
 def _moved(images: Tensor, draws: ImageDraws, turned: Tensor) -> Tensor:
     """Only what is turned or enlarged is interpolated."""
+    if not turned.any():
+        return shifted(images, draws.dx, draws.dy)
     placed = torch.empty_like(images)
     for rows, function in ((~turned, _shifted), (turned, _turned)):
         chosen = rows.nonzero()[:, 0]
         if len(chosen):
             there = chosen.to(images.device)
-            placed[there] = function(images[there], draws, chosen)
+            put(placed, there, function(taken(images, there), draws, chosen))
     return placed
 
 
@@ -198,13 +201,14 @@ def _of_values(draws: ImageDraws) -> bool:
 
 
 def _recoloured(images: Tensor, draws: ImageDraws) -> Tensor:
+    """`images` is a copy of our own, so it is written over."""
     for function, factor in (
         (brightened, draws.brightness),
         (contrasted, draws.contrast),
         (saturated, draws.saturation),
     ):
         if (factor != 1).any():
-            images = function(images, factor)
+            images = function(images, factor, out=images)
     if draws.sigma.any():
         images = blurred(images, draws.sigma)
-    return images if draws.noise is None else noisy(images, draws.noise)
+    return images if draws.noise is None else noisy(images, draws.noise, out=images)

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from burnish.techniques._image_lines import along, boxes, from_lines, lines
+
 __all__ = [
     "autocontrasted",
     "blurred",
@@ -29,35 +31,38 @@ __all__ = [
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601: what red, green and blue add to the brightness
 LEVELS = 256  # of an equalized image
+LEAST = 1e-9  # of a blur's weights: less changes nothing, and processors compute slowly with the very least numbers
 
 
 def to_unit(images: Tensor, low: Tensor, high: Tensor) -> Tensor:
     """Values from 0 to 1 for what reaches from `low` to `high`, one of each for every channel."""
-    low, high = (v.to(images).view(1, -1, 1, 1) for v in (low, high))
     share = 1 / (high - low)
-    return torch.addcmul(-low * share, images, share).clamp_(0, 1)
+    offset, share = (along(v[None], images) for v in (-low * share, share))
+    return from_lines(torch.addcmul(offset, lines(images), share).clamp_(0, 1), images)
 
 
 def from_unit(images: Tensor, low: Tensor, high: Tensor) -> Tensor:
     """The way back from `to_unit`."""
-    low, high = (v.to(images).view(1, -1, 1, 1) for v in (low, high))
-    return torch.addcmul(low, images, high - low)
+    low, span = (along(v[None], images) for v in (low, high - low))
+    return from_lines(torch.addcmul(low, lines(images), span), images)
 
 
-def brightened(images: Tensor, factor: Tensor) -> Tensor:
-    """Images times `factor`."""
-    return (images * _each(factor, images)).clamp_(0, 1)
+def brightened(images: Tensor, factor: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Images times `factor`; like its neighbours written to `out`, which may be `images`, where it is given."""
+    return torch.mul(images, _each(factor, images), out=out).clamp_(0, 1)
 
 
-def contrasted(images: Tensor, factor: Tensor) -> Tensor:
+def contrasted(images: Tensor, factor: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Distances from the image's mean brightness times `factor`."""
     means = images.mean((2, 3), keepdim=True)  # the mean of the grey image is the grey of the means
-    return _blended(images, grey(means), factor)
+    return _blended(images, grey(means), factor, out)
 
 
-def saturated(images: Tensor, factor: Tensor) -> Tensor:
+def saturated(images: Tensor, factor: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Distances from the grey image times `factor`; images without colour stay."""
-    return _blended(images, grey(images), factor) if images.shape[1] > 1 else images.clone()
+    if images.shape[1] > 1:
+        return _blended(images, grey(images), factor, out)
+    return images.clone() if out is None else out.copy_(images)
 
 
 def sharpened(images: Tensor, factor: Tensor) -> Tensor:
@@ -70,7 +75,7 @@ def sharpened(images: Tensor, factor: Tensor) -> Tensor:
     weight = (kernel / kernel.sum()).to(images).expand(channels, 1, 3, 3)
     smooth = images.clone()
     smooth[:, :, 1:-1, 1:-1] = F.conv2d(images, weight, groups=channels)
-    return _blended(images, smooth, factor)
+    return _blended(images, smooth, factor, None)
 
 
 def posterized(images: Tensor, bits: Tensor) -> Tensor:
@@ -113,6 +118,7 @@ def blurred(images: Tensor, sigma: Tensor) -> Tensor:
         return images.clone()
     distance = torch.arange(-reach, reach + 1)
     weights = torch.exp(-0.5 * (distance / sigma.clamp(min=1e-3)[:, None]).square())
+    weights = weights.where(weights > LEAST, 0.0)
     weights = (weights / weights.sum(1, keepdim=True)).to(images)
     size, channels, height, width = images.shape
     kernel = weights.repeat_interleave(channels, 0)
@@ -123,18 +129,15 @@ def blurred(images: Tensor, sigma: Tensor) -> Tensor:
     return both.view(images.shape)
 
 
-def noisy(images: Tensor, noise: Tensor) -> Tensor:
+def noisy(images: Tensor, noise: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Images with `noise` of their shape added, clipped to 0 and 1."""
-    return (images + noise.to(images)).clamp_(0, 1)
+    return torch.add(images, noise.to(images), out=out).clamp_(0, 1)
 
 
 def erased(images: Tensor, x: Tensor, y: Tensor, side: int) -> Tensor:
     """A square of `side` pixels from column `x` and row `y` on replaced by the mean of its channel."""
-    columns, rows = torch.arange(images.shape[3]), torch.arange(images.shape[2])
-    across = (columns >= x[:, None]) & (columns < x[:, None] + side)
-    down = (rows >= y[:, None]) & (rows < y[:, None] + side)
-    hole = (down[:, None, :, None] & across[:, None, None, :]).to(images.device)
-    return torch.where(hole, images.mean((2, 3), keepdim=True), images)
+    hole, means = boxes(images, (x, x + side), (y, y + side)), along(images.mean((2, 3)), images)
+    return from_lines(torch.lerp(lines(images), means, hole), images)
 
 
 def grey(images: Tensor) -> Tensor:
@@ -145,9 +148,9 @@ def grey(images: Tensor) -> Tensor:
     return (red * LUMA[0]).add_(green, alpha=LUMA[1]).add_(blue, alpha=LUMA[2])
 
 
-def _blended(images: Tensor, other: Tensor, factor: Tensor) -> Tensor:
+def _blended(images: Tensor, other: Tensor, factor: Tensor, out: Tensor | None) -> Tensor:
     share = _each(factor, images)
-    return torch.addcmul(other * (1 - share), images, share).clamp_(0, 1)
+    return torch.addcmul(other * (1 - share), images, share, out=out).clamp_(0, 1)
 
 
 def _each(values: Tensor, images: Tensor) -> Tensor:

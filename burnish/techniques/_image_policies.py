@@ -15,6 +15,7 @@ from torch import Generator, Tensor
 
 from burnish.techniques import _image_colour as colour
 from burnish.techniques._image_geometry import transformed
+from burnish.techniques._image_lines import put, taken
 
 __all__ = ["AUGMIX", "TRIVIAL", "augmix", "changed", "trivial"]
 
@@ -115,7 +116,7 @@ def changed(images: Tensor, names: tuple[str, ...], choice: Tensor, strength: Te
         rows = (choice == index).nonzero()[:, 0]
         if len(rows):
             there = rows.to(images.device)
-            after[there] = OPERATIONS[name](images[there], strength[rows], degrees)
+            put(after, there, OPERATIONS[name](taken(images, there), strength[rows], degrees))
     return after
 
 

@@ -7,7 +7,7 @@ Sources: Zhang et al. 2018, arXiv:1710.09412; Yun et al. 2019, arXiv:1905.04899;
 """
 
 from dataclasses import dataclass, replace
-from math import isfinite
+from math import isfinite, prod
 from typing import ClassVar
 
 import numpy as np
@@ -17,6 +17,7 @@ from torch import Tensor
 from burnish.errors import Conflict
 from burnish.losses import as_probabilities, mix
 from burnish.plan import BatchContext, Plan
+from burnish.techniques._image_lines import boxes, from_lines, lines, within
 
 __all__ = ["Mixing", "blend", "check_alpha", "drawn_shares", "mixed_targets", "mixing", "paste", "takes_soft_targets"]
 
@@ -82,7 +83,8 @@ def blend(inputs: Tensor, targets: Tensor, context: BatchContext, *, alpha: floa
     size = len(inputs)
     partner = torch.randperm(size, generator=context.generator).to(inputs.device)
     share = drawn_shares(size, alpha, context).to(inputs.device)
-    return mix(inputs, inputs[partner], share), mixed_targets(targets, partner, share, context)
+    mixed = _with_partner(inputs, partner, (1 - share).view(-1, *[1] * (inputs.ndim - 1)))
+    return mixed, mixed_targets(targets, partner, share, context)
 
 
 def paste(inputs: Tensor, targets: Tensor, context: BatchContext, *, alpha: float) -> tuple[Tensor, Tensor]:
@@ -95,17 +97,33 @@ def paste(inputs: Tensor, targets: Tensor, context: BatchContext, *, alpha: floa
     partner = torch.randperm(size, generator=context.generator).to(inputs.device)
     share = drawn_shares(size, alpha, context)
     centre = torch.rand(len(places), size, generator=context.generator)
-    inside = torch.ones(size, *[1] * len(places), dtype=torch.bool)
-    for axis, length in enumerate(places):
-        side = ((1 - share) ** (1 / len(places)) * length).floor()
-        middle = (centre[axis] * length).floor()
-        first, last = middle - (side / 2).floor(), middle + (side / 2).floor()
-        place = torch.arange(length)
-        within = (place >= first[:, None]) & (place < last[:, None])
-        inside = inside & within.view(size, *[length if a == axis else 1 for a in range(len(places))])
-    kept = 1 - inside.flatten(1).float().mean(1)
-    mixed = torch.where(inside[:, None].to(inputs.device), inputs[partner], inputs)
-    return mixed, mixed_targets(targets, partner, kept.to(inputs.device), context)
+    box, area = [], torch.ones(size)
+    for middle, length in zip(centre, places, strict=True):
+        half = (((1 - share) ** (1 / len(places)) * length).floor() / 2).floor()
+        first, last = ((middle * length).floor() + side for side in (-half, half))
+        box.append((first, last))
+        area *= last.clamp(max=length) - first.clamp(min=0)
+    kept = (1 - area / prod(places)).to(inputs.device)
+    return _with_partner(inputs, partner, _inside(inputs, box)), mixed_targets(targets, partner, kept, context)
+
+
+def _inside(inputs: Tensor, box: list[tuple[Tensor, Tensor]]) -> Tensor:
+    """1 in a box of each example, else 0; beside their lines for images."""
+    if inputs.ndim == 4:
+        return boxes(inputs, box[1], box[0])
+    inside = torch.ones(len(inputs), *[1] * (inputs.ndim - 1))
+    for axis, (side, length) in enumerate(zip(box, inputs.shape[2:], strict=True)):
+        shape = [length if axis == other else 1 for other in range(len(box))]
+        inside = inside * within(side, length).view(-1, 1, *shape)
+    return inside.to(inputs)
+
+
+def _with_partner(inputs: Tensor, partner: Tensor, share: Tensor) -> Tensor:
+    """Inputs with the share `share` of their partners' in them; shares of 0 and 1 take one or the other as it is."""
+    whole = lines(inputs) if inputs.ndim == 4 else inputs
+    other = whole.index_select(0, partner)
+    mixed = torch.lerp(whole, other, share.to(whole), out=other)
+    return from_lines(mixed, inputs) if inputs.ndim == 4 else mixed
 
 
 def drawn_shares(size: int, alpha: float, context: BatchContext) -> Tensor:
