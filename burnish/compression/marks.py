@@ -30,6 +30,7 @@ __all__ = ["marked_groups"]
 
 SPEAKING = (nn.Linear, _ConvNd, nn.Embedding, nn.EmbeddingBag, nn.RNNBase)
 HEARING = (nn.Linear, _ConvNd, nn.RNNBase, nn.MultiheadAttention)
+ALIKE = (nn.Linear, _ConvNd)  # where the work is: done for one row instead of all
 SCALING = (_NormBase, nn.GroupNorm, nn.LayerNorm, nn.PReLU)
 ROWS = 256  # marked in one pass
 
@@ -124,7 +125,8 @@ def _before(module: nn.Module, path: str, record: _Pass, store: list[Any]) -> An
             _note(target, path, marks.movedim(_axis(module, value), -1), _batch(module, value, record), record)
         if isinstance(given, PackedSequence):
             return given._replace(data=_clean(value)), *args[1:]
-        return tree_map(_clean, args)
+        cleaned = tree_map(_clean, args)
+        return (_first(cleaned[0], record), *cleaned[1:]) if isinstance(module, ALIKE) else cleaned
 
     return hook
 
@@ -133,6 +135,8 @@ def _after(module: nn.Module, path: str, record: _Pass, store: list[Any]) -> Any
     """Mark the channels of the layer whose turn it is; of a layer that works channel by channel, hand marks on."""
 
     def hook(_: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
+        if isinstance(module, ALIKE) and store:
+            output = output.repeat(store[0].shape[0] // args[0].shape[0], *[1] * (output.ndim - 1))
         if path == record.layer:
             mark = _marked_recurrent if isinstance(module, nn.RNNBase) else _marked
             return mark(module, output, record)  # type: ignore[arg-type]
@@ -195,6 +199,12 @@ def _note_output(output: Any, record: _Pass) -> None:
             marks = value.isnan()
             lines = marks.reshape(rows, -1).any(1) if len(marks) % rows == 0 else marks.any().expand(rows)
             record.found[OUTPUT, 0].update(record.units[row] for row in lines.nonzero().flatten().tolist())
+
+
+def _first(value: Tensor, record: _Pass) -> Tensor:
+    """What one row's worth of `value` stands for all of: only where marks are matters, not the numbers beside them."""
+    rows = len(record.units)
+    return value[: len(value) // rows] if value.ndim > 1 and len(value) % rows == 0 else value
 
 
 def _clean(value: Any) -> Any:
