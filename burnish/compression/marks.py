@@ -118,9 +118,12 @@ def _before(module: nn.Module, path: str, record: _Pass, store: list[Any]) -> An
         value = given.data if isinstance(given, PackedSequence) else given
         if not value.is_floating_point():
             return args
+        store[:] = [None, len(value)]
+        if not _any_marked(args):  # cheap, and true of most layers in most passes
+            return (_first(value, record), *args[1:]) if isinstance(module, ALIKE) else args
         marks = value.isnan()
-        store[:] = [marks]
         if marks.any():
+            store[0] = marks
             target = record.scaled if _passes(module) else record.found
             _note(target, path, marks.movedim(_axis(module, value), -1), _batch(module, value, record), record)
         if isinstance(given, PackedSequence):
@@ -136,12 +139,12 @@ def _after(module: nn.Module, path: str, record: _Pass, store: list[Any]) -> Any
 
     def hook(_: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
         if isinstance(module, ALIKE) and store:
-            output = output.repeat(store[0].shape[0] // args[0].shape[0], *[1] * (output.ndim - 1))
+            output = output.repeat(store[1] // len(args[0]), *[1] * (output.ndim - 1))
         if path == record.layer:
             mark = _marked_recurrent if isinstance(module, nn.RNNBase) else _marked
             return mark(module, output, record)  # type: ignore[arg-type]
-        if _passes(module) and store and store[0].any():
-            marks = store[0]
+        marks = store[0] if store else None
+        if _passes(module) and marks is not None:
             if not isinstance(module, nn.LayerNorm) and marks.ndim > 2:
                 marks = marks.flatten(2).any(2).view(*marks.shape[:2], *[1] * (marks.ndim - 2))
             return output.masked_fill(marks.expand(output.shape), float("nan"))
@@ -199,6 +202,12 @@ def _note_output(output: Any, record: _Pass) -> None:
             marks = value.isnan()
             lines = marks.reshape(rows, -1).any(1) if len(marks) % rows == 0 else marks.any().expand(rows)
             record.found[OUTPUT, 0].update(record.units[row] for row in lines.nonzero().flatten().tolist())
+
+
+def _any_marked(args: tuple[Any, ...]) -> bool:
+    """Whether anything is NaN: a sum is NaN then, and costs one pass and no memory."""
+    values = (x for x in tree_leaves(args) if isinstance(x, Tensor) and x.is_floating_point())
+    return any(bool(value.sum().isnan()) for value in values)
 
 
 def _first(value: Tensor, record: _Pass) -> Tensor:
