@@ -204,7 +204,7 @@ def _too_dear(subject: Subject, price: float, runs: float | None, seconds: float
 
 def _skipped(name: str, price: float, reason: str) -> Finding:
     rule = _rule(name)
-    found = rule.cannot_tell(f"left out: {reason}; a larger --budget asks it.")
+    found = rule.cannot_tell(f"left out: {reason}; `burnish diagnose` with a larger --budget asks it.")
     return dataclasses.replace(found, cost_runs=0.0, detail={"skipped": True, "price_runs": price})
 
 

@@ -107,6 +107,7 @@ class Situation:
         workers: Trainings at a time.
         bytes, latency_ms: Of what ships.
         forecast: Share of the error that twice the data would take away, where it was measured.
+        answered: Rules whose question the job's own stages have answered.
         plan: Whether network and data came from Python, so that no flag names them.
     """
 
@@ -129,6 +130,7 @@ class Situation:
     bytes: int | None
     latency_ms: float | None
     forecast: float | None = None
+    answered: tuple[str, ...] = ()
     plan: bool = False
 
     @property
@@ -259,7 +261,8 @@ def _metric(now: Situation) -> Iterator[Action]:
 
 def _deeper_look(now: Situation) -> Iterator[Action]:
     """Rules that the budget left out."""
-    left = [f["rule"] for f in now.findings if f["state"] == "cannot tell" and f["detail"].get("skipped")]
+    skipped = [f["rule"] for f in now.findings if f["state"] == "cannot tell" and f["detail"].get("skipped")]
+    left = [rule for rule in skipped if rule not in now.answered]
     if now.case == "good" or not left or now.plan:
         return
     price = sum(float(f["detail"].get("price_runs") or 1.0) for f in now.findings if f["rule"] in left)

@@ -87,6 +87,13 @@ SITUATIONS = {
 }
 
 
+def test_what_the_job_has_answered_is_not_asked_again():
+    asked = SITUATIONS["rules left out"]
+    assert "diagnose" in {parsed(action.command)[0] for action in next_actions(asked)}
+    answered = dataclasses.replace(asked, answered=("R8",))
+    assert "diagnose" not in {parsed(action.command)[0] for action in next_actions(answered)}
+
+
 @pytest.mark.parametrize("name", SITUATIONS)
 def test_every_command_is_understood_by_the_command_line(name):
     actions = next_actions(SITUATIONS[name])

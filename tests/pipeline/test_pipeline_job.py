@@ -63,6 +63,8 @@ def test_every_section_of_the_report_is_there(finished) -> None:
     ]
     assert [name for name in sections if name not in report] == []
     assert len(report["screening"]["effects"]) == 3
+    more_data = next(f for f in report["diagnosis"] if f["rule"] == "R8")
+    assert (more_data["state"] == "cannot tell") == ("skipped" in report["learning_curve"]), "measured once, told twice"
     assert report["confirmation"]["verdict"] in ("CONFIRMED", "EQUIVALENT", "UNRESOLVED", "NOTHING_TO_GAIN")
 
 

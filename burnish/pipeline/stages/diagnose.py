@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from burnish.diagnosis import RULES, Subject, Thresholds, by_gain, diagnose
+from burnish.evaluation.learning_curve import LearningCurve
 from burnish.pipeline.looking import rules_budget, subject_of
 from burnish.pipeline.setup import plan_from_base
 from burnish.pipeline.work import Work
@@ -11,7 +12,6 @@ from burnish.records import Finding, from_json, to_json
 
 __all__ = ["after_confirmation", "run_rules"]
 
-AGAIN = ("R10", "R24")  # what the experiment's own runs say more about
 IN_THE_JOB = 0.2  # trainings of the baseline: the job's own stages answer what dearer rules ask
 
 
@@ -45,8 +45,8 @@ def run_rules(work: Work) -> dict[str, Any]:
 
 
 def after_confirmation(work: Work, findings: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """`findings` with what later runs show: whether a gain is still there when it is measured again, and whether the
-    screening's runs come in the same order by another metric.
+    """`findings` with what later runs show: whether a gain is still there when it is measured again, whether the
+    screening's runs come in the same order by another metric, and what more rows bring to what ships.
     """
     rows = {row["name"]: row for row in work.stage("candidates")["report"]["candidates"]}
     chosen, difference = work.stage("candidates")["winner"], work.stage("confirm")["difference"]
@@ -56,12 +56,18 @@ def after_confirmation(work: Work, findings: list[dict[str, Any]]) -> list[dict[
         promised = work.data.task.primary.gain(rows["baseline"]["mean"] or math.nan, best["mean"] or math.nan)
         screened = (promised, difference["value"]) if math.isfinite(promised) else None
     screening = tuple(run for run in work.runs("screen") if run.status == "done")
+    curve = work.stage("traits")["report"]["learning_curve"]
+    known = {} if "skipped" in curve else {"learning_curve": from_json(LearningCurve, curve)}
     subject = Subject(
         work.data,
+        plan=plan_from_base(work.plan, work.base, []),
         runs=tuple(work.runs("pilot")),
         others=screening,
         screened=screened,
         thresholds=Thresholds.parse(work.recipe.threshold),
+        cache=dict(known),
     )
-    last = diagnose(subject, rules={name: RULES[name] for name in AGAIN})
-    return to_json(by_gain([*(from_json(Finding, f) for f in findings if f["rule"] not in AGAIN), *last]))
+    asked = {"R10": True, "R24": screened is not None, "R8": bool(known)}
+    last = diagnose(subject, rules={name: RULES[name] for name, wanted in asked.items() if wanted})
+    seen = {finding.rule for finding in last}
+    return to_json(by_gain([*(from_json(Finding, f) for f in findings if f["rule"] not in seen), *last]))

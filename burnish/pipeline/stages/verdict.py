@@ -253,8 +253,16 @@ def _situation(work: Work, case: str, outcome: str, test: Json, findings: list[J
         bytes=export["bytes"],
         latency_ms=p50,
         forecast=share,
+        answered=_answered(work),
         plan=HANDED in work.ledger.recipe(),
     )
+
+
+def _answered(work: Work) -> tuple[str, ...]:
+    """Rules too dear for the job whose question its own stages answer: corrupted inputs, int8, and pruning."""
+    rows = work.stage("compress")["report"]["compression"]
+    steps = " ".join(str(row.get("step")) for row in rows) if isinstance(rows, list) else ""
+    return ("R18", *(rule for rule, word in (("R21", "int8"), ("R20", "pruned")) if word in steps))
 
 
 def _outcomes(work: Work, findings: list[Json]) -> Json:
