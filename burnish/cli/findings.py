@@ -20,7 +20,7 @@ def finding_lines(findings: Sequence[Finding]) -> list[str]:
         Nothing fires.
         <BLANKLINE>
         Clear (1)
-          R1     0.0 s  odd (1, fires at 2)
+          R1     0.0 s  odd (1, limit 2)
         <BLANKLINE>
         1 rule in 0.0 s: 0 fire, 1 clear, 0 cannot tell
     """
@@ -52,7 +52,7 @@ def _in_short(finding: Finding) -> str:
     if finding.state == "cannot tell":
         what += f": {finding.evidence}"
     elif finding.measured is not None and finding.threshold is not None:
-        what += f" ({finding.measured:.3g}, fires at {finding.threshold:.3g})"
+        what += f" ({finding.measured:.3g}, limit {finding.threshold:.3g})"
     return f"  {finding.rule:<4} {finding.cost_seconds:5.1f} s  {what}"
 
 

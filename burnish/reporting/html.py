@@ -38,5 +38,4 @@ def render_html(report: dict[str, Any]) -> str:
 
 
 def _title(view: View) -> str:
-    network = view.inner("baseline", "network") or view.inner("baseline", "name") or "a network"
-    return f"{network} on {view.inner('data', 'name') or 'its data'}"
+    return f"{view.network or 'a network'} on {view.inner('data', 'name') or 'its data'}"

@@ -31,7 +31,7 @@ SPECIAL = str.maketrans({c: f"\\{c}" for c in "\\`*_[]<>|#"} | {"\n": " ", "\r":
 def render_markdown(report: dict[str, Any]) -> str:
     """The Markdown text for the dict of `build_report`."""
     view = View(report)
-    network, data = view.inner("baseline", "network") or "a network", view.inner("data", "name") or "its data"
+    network, data = view.network or "a network", view.inner("data", "name") or "its data"
     parts = [f"# Burnish: {escape(network)} on {escape(data)}", *(_section(s) for s in document(view))]
     parts.append(f"Differences are gains: positive is better. {escape(report.get('schema'))}.")
     return "\n\n".join(part for part in parts if part) + "\n"

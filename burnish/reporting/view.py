@@ -79,3 +79,17 @@ class View:
     def finished(self) -> bool:
         """Whether the job reached its verdict."""
         return not self.skipped("verdict")
+
+    @property
+    def diagnosis(self) -> str:
+        """`quick` or `full` where only a diagnosis was asked for, and it is there; empty for every other job."""
+        if self.inner("recipe", "diagnosis") == "quick":
+            return "quick"
+        asked = str(self.report.get("command") or "").startswith("burnish diagnose")
+        return "full" if asked and not self.skipped("diagnosis") else ""
+
+    @property
+    def network(self) -> str:
+        """Name of the network: the baseline's, else what the recipe asked for."""
+        names = (self.inner("baseline", "network"), self.inner("baseline", "name"), self.inner("recipe", "network"))
+        return next((str(name) for name in names if name), "")

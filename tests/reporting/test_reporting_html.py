@@ -154,6 +154,21 @@ def test_nothing_to_gain_is_a_verdict():
     assert "'word'" not in text
 
 
+def test_what_no_stage_has_reached_is_named_in_one_line():
+    outline = Outline(rendered("unfinished"))
+    assert outline.titles[-1] == "Not reached"
+    assert "Confirmation" not in outline.titles
+    assert "Not reached" not in Outline(rendered("classification")).titles
+
+
+def test_a_diagnosis_is_no_unfinished_job():
+    found = {**ledgers.report("unfinished"), "command": "burnish diagnose cnn --data digits"}
+    text = Outline(render_html(found)).text
+    assert "burnish run" in text
+    assert "No verdict yet" not in text
+    assert "Sealed test set" not in text
+
+
 def test_unfinished_says_what_is_left():
     text = Outline(rendered("unfinished")).text
     assert "No verdict yet" in text

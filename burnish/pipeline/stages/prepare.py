@@ -44,7 +44,7 @@ def prepare(work: Work) -> dict[str, Any]:
         "report": {
             "environment": environment(work),
             "recipe": work.recipe.to_json(),
-            "command": work.recipe.command(out=str(work.root)),
+            "command": work.recipe.command(_verb(work), out=str(work.root)),
             "task": task.to_json() | {"names": list(task.names), "greater_is_better": task.primary.greater_is_better},
             "data": data.describe() | {"notes": [*data.notes, *meaning]},
         },
@@ -52,6 +52,14 @@ def prepare(work: Work) -> dict[str, Any]:
         "plan": lines,
         "seconds_per_step": seconds_per_step,
     }
+
+
+def _verb(work: Work) -> str:
+    """The command that these stages are of."""
+    ahead = work.ahead or {}
+    return (
+        "run" if "gate" in ahead else next((verb for verb in ("train", "compare", "diagnose") if verb in ahead), "run")
+    )
 
 
 def _meaning(work: Work) -> list[str]:

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from burnish.reporting.document import Section
+from burnish.reporting.build import NOT_REACHED
+from burnish.reporting.document import Section, Text
 from burnish.reporting.sections.candidates import candidates
 from burnish.reporting.sections.compression import compression
 from burnish.reporting.sections.confirmation import confirmation
@@ -48,5 +49,17 @@ SECTIONS: tuple[Callable[[View], Section], ...] = (
 
 
 def document(view: View) -> tuple[Section, ...]:
-    """All sections of the report, in order."""
-    return tuple(section(view) for section in SECTIONS)
+    """All sections of the report, in order; of an unfinished job those not reached are named in one line at the end."""
+    whole = [section(view) for section in SECTIONS]
+    empty = [section.title for section in whole if _unreached(section)]
+    if view.finished or not empty:
+        return tuple(whole)
+    last = Section(id="not-reached", title="Not reached", blocks=(Text(text=f"{', '.join(empty)}.", tone="skipped"),))
+    return (*(section for section in whole if not _unreached(section)), last)
+
+
+def _unreached(section: Section) -> bool:
+    blocks = section.blocks
+    return bool(blocks) and all(
+        isinstance(b, Text) and b.tone == "skipped" and b.text.endswith(NOT_REACHED) for b in blocks
+    )

@@ -23,7 +23,7 @@ def network(view: View) -> Section:
 
 def network_cell(view: View) -> Cell:
     """Name of the network and, where it says more, where it comes from."""
-    name, source = (str(view.inner("baseline", key) or "") for key in ("network", "source"))
+    name, source = view.network, str(view.inner("baseline", "source") or "")
     return Cell(text=name or DASH, detail="" if source == name else source)
 
 

@@ -62,9 +62,9 @@ def verdict(view: View) -> Section:
     text = view.inner("verdict", "text")
     if text:
         blocks.append(Text(text=str(text)))
-    if not view.finished:
+    if not view.finished and not view.diagnosis:
         blocks.append(Text(text=_progress(view), tone="note"))
-    cards = tuple(card for card in (_test(view), _ships(view), _costs(view)) if card)
+    cards = () if view.diagnosis else tuple(card for card in (_test(view), _ships(view), _costs(view)) if card)
     if cards:
         blocks.append(Cards(items=cards))
     evidence = tuple(str(line) for line in view.inner("verdict", "evidence") or ())
@@ -186,7 +186,7 @@ def _word(view: View) -> tuple[str, str, str]:
     if not view.finished and str(view.inner("confirmation", "verdict")) in WORDS:
         word, tone, meaning = WORDS[str(view.inner("confirmation", "verdict"))]
         return (word, tone, f"{meaning} The experiment is done; `burnish run` with the same flags ships what it found.")
-    if not view.finished and view.inner("recipe", "diagnosis") == "quick":
+    if not view.finished and view.diagnosis:
         return _diagnosed(view)
     if not view.finished:
         return ("No verdict yet", "warn", "The job has not reached its verdict; this is what there is so far.")
@@ -199,11 +199,13 @@ def _word(view: View) -> tuple[str, str, str]:
 
 
 def _diagnosed(view: View) -> tuple[str, str, str]:
-    """What a diagnosis that trains nothing found: how much, and what comes first."""
+    """What a diagnosis found: how much, and what comes first."""
     rows = [row for row in view.rows("diagnosis") if isinstance(row, dict)]
     fires = [row for row in rows if row.get("state") == "fires"]
     looked = sum(row.get("state") == "clear" for row in rows) + len(fires)
-    more = f"{looked} checks without any training; `burnish diagnose` without --quick trains and asks the rest."
+    more = f"{looked} checks; `burnish run` with the same flags measures what helps."
+    if view.diagnosis == "quick":
+        more = f"{looked} checks without any training; `burnish diagnose` without --quick trains and asks the rest."
     if not fires:
         return ("Nothing found", "good", more)
     first = fires[0]
@@ -317,12 +319,25 @@ def _facts(view: View) -> tuple[tuple[str, Cell], ...]:
         ("Task", Cell(text=what if classes else str(task.get("kind") or DASH))),
         ("Metric", Cell(text=scale.label, detail=better)),
         ("Network", network_cell(view)),
-        ("Size of the baseline", Cell(text=f"{parameters} parameters", detail=f"{operations} operations")),
+        ("Size of the baseline", _size(parameters, operations)),
         ("Smallest gain these data resolve", Cell(text=_points(view, baseline.get("smallest_detectable_gain")))),
         ("Smallest gain that matters", Cell(text=_points(view, view.min_gain))),
-        ("Whole job", Cell(text=duration(sum(_seconds(view))), detail=f"{len(view.rows('runs'))} runs")),
+        ("Whole job", _took(view)),
     ]
     return tuple((name, cell) for name, cell in facts if cell.text != DASH)
+
+
+def _size(parameters: str, operations: str) -> Cell:
+    return (
+        Cell(text=DASH)
+        if parameters == DASH
+        else Cell(text=f"{parameters} parameters", detail=f"{operations} operations")
+    )
+
+
+def _took(view: View) -> Cell:
+    runs = len(view.rows("runs"))
+    return Cell(text=duration(sum(_seconds(view))), detail=f"{runs} runs") if runs else Cell(text=DASH)
 
 
 def _points(view: View, value: Any) -> str:
