@@ -83,6 +83,8 @@ class View:
     @property
     def diagnosis(self) -> str:
         """`quick` or `full` where only a diagnosis was asked for, and it is there; empty for every other job."""
+        if self.finished:
+            return ""
         if self.inner("recipe", "diagnosis") == "quick":
             return "quick"
         asked = str(self.report.get("command") or "").startswith("burnish diagnose")
