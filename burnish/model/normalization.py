@@ -22,7 +22,7 @@ from burnish.model.roles import dimensions, is_convolution
 from burnish.model.surgery import wrapped
 from burnish.model.tracing import Call, Trace, trace
 
-__all__ = ["MakeNorm", "batch_statistics", "evaluating", "inserted", "norm_places", "set_affine"]
+__all__ = ["MakeNorm", "batch_statistics", "evaluating", "inserted", "norm_places", "set_affine", "set_statistics"]
 
 MakeNorm = Callable[[int, int], nn.Module]
 """`(channels, spatial dimensions) -> norm`."""
@@ -61,6 +61,13 @@ def batch_statistics(values: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and unbiased variance of each channel of `values`, `(B, channels, ...)`, in double precision."""
     flat = values.double().transpose(0, 1).flatten(1)
     return flat.mean(1), flat.var(1, unbiased=flat.shape[1] > 1)
+
+
+def set_statistics(norm: Any, values: Tensor) -> None:
+    """Give a batch norm the statistics of `values` as its running ones."""
+    mean, variance = batch_statistics(values)
+    norm.running_mean.copy_(mean)
+    norm.running_var.copy_(variance)
 
 
 @contextmanager

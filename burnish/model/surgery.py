@@ -207,7 +207,10 @@ def _wrap_inside(
 
 
 def outputs_at(model: nn.Module, paths: Iterable[str], inputs: Tensor) -> dict[str, Tensor]:
-    """What the modules at `paths` give when a copy of `model` computes `inputs` in eval mode; the last call counts."""
+    """What the modules at `paths` give when a copy of `model` computes `inputs` in eval mode; the last call counts.
+
+    What is no tensor is left out.
+    """
     return _seen_at(model, paths, inputs, lambda given, result: result)
 
 
@@ -223,7 +226,12 @@ def _seen_at(
     seen: dict[str, Tensor] = {}
 
     def keep(path: str) -> Callable[..., None]:
-        return lambda module, args, result: seen.__setitem__(path, pick(args[0], result).detach().clone())
+        def hook(module: nn.Module, args: Any, result: Any) -> None:
+            value = pick(args[0], result)
+            if isinstance(value, Tensor):
+                seen[path] = value.detach().clone()
+
+        return hook
 
     modules = dict(network.named_modules(remove_duplicate=False))
     for path in paths:

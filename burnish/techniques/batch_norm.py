@@ -19,7 +19,8 @@ import torch
 from torch import nn
 
 from burnish.errors import NotApplicable
-from burnish.model.normalization import batch_statistics, evaluating, inserted, set_affine
+from burnish.model.normalization import inserted, set_affine, set_statistics
+from burnish.model.recalibrating import recalibrate
 from burnish.model.surgery import Probe, outputs_at, replaced
 from burnish.model.tracing import trace
 from burnish.plan import Plan
@@ -37,7 +38,11 @@ def with_batch_norm(model: nn.Module, *, probe: Probe) -> nn.Module:
     `burnish.model.normalization` says which layers are left out. In a trained network an inserted norm starts
     as the identity in eval mode: its running statistics are those of the probe, its scale and shift undo them.
     A group or instance norm hands its scale and shift over; its function changes, since what it normalized
-    over was each example alone. In a trained network its statistics are those of the probe.
+    over was each example alone. In a trained network statistics, scale and shift are matched to what the old norms
+    gave on the probe, and all take a few steps towards the network's outputs (`burnish.model.recalibrating`).
+    Measured on three trained seeds of resnet20 with group norm, digits, 700 validation images: accuracy 94.0 % before,
+    79.6 % with scale and shift carried and new statistics, 93.6 % matched, 93.3 % after the steps; the outputs'
+    squared change is 0.34, 0.06 and 0.04 of their variance.
 
     Args:
         model: Any network. It is not modified.
@@ -53,7 +58,8 @@ def with_batch_norm(model: nn.Module, *, probe: Probe) -> nn.Module:
     """
     base, exchanged = _in_place_of_others(model, probe)
     if probe.trained and exchanged:
-        _recalibrate(base, exchanged, probe.inputs)
+        wanted = outputs_at(model, ("", *exchanged), probe.inputs)
+        recalibrate(base, {path: wanted[path] for path in exchanged}, wanted.get(""), probe.inputs)
     try:
         network, paths = inserted(base, probe.few, lambda channels, spatial: _BY_SPATIAL[spatial](channels))
     except NotApplicable:
@@ -87,26 +93,8 @@ def _in_place_of_others(model: nn.Module, probe: Probe) -> tuple[nn.Module, tupl
     return replaced(model, lambda path, module: path in paths, lambda old: convert(next(places), old))
 
 
-def _recalibrate(network: nn.Module, paths: tuple[str, ...], inputs: torch.Tensor) -> None:
-    """Statistics of the exchanged norms in one pass: each takes those of what the norms before it now give."""
-    with evaluating(network):
-        handles = [
-            network.get_submodule(path).register_forward_pre_hook(lambda norm, args: _set_statistics(norm, args[0]))
-            for path in paths
-        ]
-        network(inputs)
-        for handle in handles:
-            handle.remove()
-
-
-def _set_statistics(norm: Any, values: torch.Tensor) -> None:
-    mean, variance = batch_statistics(values)
-    norm.running_mean.copy_(mean)
-    norm.running_var.copy_(variance)
-
-
 def _start_as_identity(norm: Any, values: torch.Tensor) -> None:
-    _set_statistics(norm, values)
+    set_statistics(norm, values)
     set_affine(norm, (norm.running_var.double() + norm.eps).sqrt(), norm.running_mean)
 
 
