@@ -84,12 +84,13 @@ class Trial:
     """One network to train.
 
     Attributes:
-        kind: `prune` (cut and fine-tuned with the original as teacher), or `scratch` (the same shape, trained from
-            a fresh initialization with that teacher).
+        kind: `prune` (cut and fine-tuned), or `scratch` (the same shape, trained from a fresh initialization).
         ratio: Share of the channels removed.
         scope: `uniform` or `global`.
         criterion: Which channels go.
         schedule: When: `one-shot`, `iterative` or `gradual`.
+        teacher: Whether the original teaches, or the labels do alone. A teacher that has more to learn itself holds
+            its student back.
     """
 
     kind: str = "prune"
@@ -97,6 +98,7 @@ class Trial:
     scope: str = "uniform"
     criterion: str = "l2"
     schedule: str = "one-shot"
+    teacher: bool = True
 
     @property
     def name(self) -> str:
@@ -111,6 +113,7 @@ class Trial:
         if self.kind == "prune":
             words += [self.criterion] if self.criterion != "l2" else []
             words += [self.schedule] if self.schedule != "one-shot" else []
+        words += [] if self.teacher else ["by labels"]
         return " ".join(words)
 
 
@@ -193,15 +196,18 @@ def deepest(accepted: Callable[[int], bool], count: int) -> int | None:
     return low if low >= 0 else None
 
 
-def last_chances(ratio: float, ways: Ways) -> list[Trial]:
+def last_chances(ratio: float, ways: Ways, *, teacher: bool = True) -> list[Trial]:
     """Other ways to a cut that was refused.
 
     Example:
-        >>> [trial.name for trial in last_chances(0.6, Ways())]
-        ['pruned 60% global', 'pruned 60% taylor']
+        >>> [trial.name for trial in last_chances(0.6, Ways(), teacher=False)]
+        ['pruned 60% global by labels', 'pruned 60% taylor by labels']
     """
-    others = [Trial(ratio=ratio, scope="global"), Trial(ratio=ratio, criterion="taylor")]
-    usual = ways.applied(Trial(ratio=ratio))
+    others = [
+        Trial(ratio=ratio, scope="global", teacher=teacher),
+        Trial(ratio=ratio, criterion="taylor", teacher=teacher),
+    ]
+    usual = ways.applied(Trial(ratio=ratio, teacher=teacher))
     return list(dict.fromkeys(trial for trial in map(ways.applied, others) if trial != usual))
 
 
@@ -216,13 +222,15 @@ def distinct(shapes: Sequence[Shape]) -> list[Shape]:
 def trials(shapes: Sequence[Shape], criteria: Sequence[str] = ("l2", "taylor")) -> list[Trial]:
     """What to train so that each of `shapes` has its best chance, most promising first.
 
-    Every shape is pruned by the first criterion; uniform ones by the others too, and trained from scratch: the same
-    shape from a fresh initialization is often as good (Liu et al. 2019, arXiv:1810.05270).
+    Every shape is pruned by the first criterion; uniform ones by the others too, taught by the labels alone, and
+    trained from scratch: the same shape from a fresh initialization is often as good (Liu et al. 2019,
+    arXiv:1810.05270).
     """
     cuts = list(dict.fromkeys((shape.scope, shape.ratio) for shape in shapes if shape.ratio > 0))
     found = [Trial(ratio=ratio, scope=scope, criterion=criteria[0]) for scope, ratio in cuts]
     uniform = [ratio for scope, ratio in cuts if scope == "uniform"]
     found += [Trial(ratio=ratio, criterion=criterion) for ratio in uniform for criterion in criteria[1:]]
+    found += [Trial(ratio=ratio, criterion=criteria[0], teacher=False) for ratio in uniform]
     found += [Trial(kind="scratch", ratio=ratio) for ratio in uniform]
     return found
 

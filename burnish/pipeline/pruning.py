@@ -1,4 +1,4 @@
-"""One run of a smaller network: cut the winner, train what is left with the winner as teacher, measure it from disk."""
+"""One run of a smaller network: cut the winner, train what is left, mostly with the winner as teacher; measure it."""
 
 from dataclasses import replace
 from itertools import islice
@@ -63,7 +63,7 @@ def _pruned(plan: Plan, ledger: Ledger, payload: dict[str, Any], directory: Path
 
 
 def cut_and_tuned(plan: Plan, teacher: nn.Module, payload: dict[str, Any], device: str) -> tuple[Pruned, Fitted, Plan]:
-    """The cut of `teacher`, what is left of it trained with it, and the plan of that training.
+    """The cut of `teacher`, what is left of it trained with it or by labels alone, and the plan of that training.
 
     Raises:
         NotApplicable: nothing can be cut.
@@ -71,7 +71,8 @@ def cut_and_tuned(plan: Plan, teacher: nn.Module, payload: dict[str, Any], devic
     pruned, start, epochs = _cut(plan, teacher, payload, device)
     shorter, loss = fine_tuning(plan, epochs), plan.loss
     assert loss is not None
-    objective = distilled(loss, teacher, kind=plan.data.task.kind)
+    taught = payload.get("teacher", True)
+    objective = distilled(loss, teacher, kind=plan.data.task.kind) if taught else None
     fitted = fit(shorter, seed=payload["seed"], model=start, device=device, objective=objective)
     _recalibrate(fitted.model, plan.data, device_for(device))
     return pruned, fitted, shorter
@@ -85,7 +86,7 @@ def _cut(plan: Plan, teacher: nn.Module, payload: dict[str, Any], device: str) -
     options |= evidence(plan, payload["criterion"], payload["scope"], seed)
     example, half = probe_inputs(plan.data), epochs // 2
     assert plan.loss is not None
-    taught = distilled(plan.loss, teacher, kind=plan.data.task.kind)
+    taught = distilled(plan.loss, teacher, kind=plan.data.task.kind) if payload.get("teacher", True) else None
 
     def trained(network: nn.Module, length: int, **more: Any) -> nn.Module:
         short = fine_tuning(plan, length)

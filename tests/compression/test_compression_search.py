@@ -72,6 +72,7 @@ def test_trials_of_shapes() -> None:
         "pruned 50%",
         "pruned 40% global",
         "pruned 50% taylor",
+        "pruned 50% by labels",
         "from scratch 50%",
     ]
     assert trials([shape(0.0)]) == []
