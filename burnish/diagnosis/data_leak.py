@@ -11,7 +11,7 @@ from burnish.diagnosis.rule import Rule
 from burnish.diagnosis.subject import Subject
 from burnish.records import Finding
 
-__all__ = ["check", "feature_power", "token_power"]
+__all__ = ["check", "column_values", "feature_power", "token_power"]
 
 Array = np.ndarray
 ROWS, LEAST_ROWS, BINS, LEAST_IN_BIN, AROUND = 5000, 100, 64, 4, 4
@@ -58,13 +58,13 @@ def feature_power(subject: Subject, train: Any, validation: Any) -> Array:
     A feature of few values answers for each with the most frequent class, or the mean, of its training rows; one of
     many values is cut into bins first, or, for values to predict, asks the eight rows around.
     """
-    seen, asked = (_values(subject.data, part.inputs) for part in (train, validation))
+    seen, asked = (column_values(subject.data, part.inputs) for part in (train, validation))
     table = subject.data.task.encode(train.targets), subject.data.task.encode(validation.targets)
     return np.array([_power(subject, seen[:, k], asked[:, k], *table) for k in range(seen.shape[1])])
 
 
-def _values(data: Data, stored: Array) -> Array:
-    """Features, one-hot blocks joined into the number of their category."""
+def column_values(data: Data, stored: Array) -> Array:
+    """Features `(n, columns)`, one-hot blocks joined into the number of their category."""
     values = embedded(data, stored)
     if data.modality != "table" or not data.preparation.columns:
         return values

@@ -3,6 +3,7 @@
 import numpy as np
 
 from burnish.data.data import Data
+from burnish.diagnosis.data_groups import GroupColumn, column_of_groups
 from burnish.diagnosis.features import embedded
 from burnish.diagnosis.rule import Rule
 from burnish.diagnosis.subject import Subject
@@ -23,7 +24,7 @@ RULE = Rule(
 
 
 def check(subject: Subject) -> Finding:
-    """Distance of rows that follow one another in the source, of the same class, against that of rows at random."""
+    """Rows tied together by a column, or rows of a class that follow one another and are closer than any two."""
     data = subject.data
     if data.scheme.kind == "timed":
         return _in_time(data)
@@ -33,6 +34,9 @@ def check(subject: Subject) -> Finding:
         return RULE.clear(None, None, "the split is the user's own.")
     if len(data.targets) < LEAST_ROWS:
         return RULE.cannot_tell(f"{len(data.targets)} rows are too few to see an order in them.")
+    column = column_of_groups(subject)
+    if column and column.power > subject.thresholds.group_power and column.power > SURE * column.error:
+        return _by_column(column, subject.thresholds.group_power)
     ratio, error = neighbour_ratio(data)
     limit = subject.thresholds.order_ratio
     said = f"rows of a class that follow one another are {ratio:.2f} (± {error:.2f}) times as far apart as any two"
@@ -41,6 +45,17 @@ def check(subject: Subject) -> Finding:
     said += ": the source is in an order, and a random split tears apart what belongs together" if ratio < limit else ""
     lost = (1 - ratio, "of the score, by which neighbours help one another")
     return tell(ratio, limit, said + ".", lost=lost, figure=figure)
+
+
+def _by_column(column: GroupColumn, limit: float) -> Finding:
+    said = (
+        f"rows with the same {column.name!r} take {column.power:.0%} (± {column.error:.0%}) more of the error off one "
+        f"another than rows with the next values, and {column.covered:.0%} of the validation rows have such rows in "
+        f"training: where new rows come with new values, the score is too good; --group {column.name}"
+    )
+    return RULE.fires(
+        column.power, limit, said + ".", lost=(column.power, "of the answer, which rows of a group give one another")
+    )
 
 
 def neighbour_ratio(data: Data) -> tuple[float, float]:

@@ -125,6 +125,7 @@ class Thresholds:
     conflicts: float = 0.005  # share of the rows whose input is there with another label
     missing_share: float = 0.3
     order_ratio: float = 0.7  # distance of neighbouring rows against that of rows at random
+    group_power: float = 0.15  # share of the error that rows with the same value take off, beyond rows of the next ones
     odd_files: float = 0.0  # share of the examples that are blank or cannot be read
     input_scale: float = 4.0  # root mean square of a channel or column
 

@@ -200,6 +200,31 @@ def test_parts_of_a_recording_on_both_sides(make_data: Make) -> None:
     assert (found.state, found.remedies[0][:4]) == ("fires", "name")
 
 
+def patients(tmp_path: Path, name: Callable[[np.ndarray], Any]) -> Any:
+    """Five rows of each of 120 patients, whose answer is the patient's; ages say nothing, `dose` says something."""
+    rng = np.random.default_rng(0)
+    patient = np.repeat(np.arange(120), 5)
+    answer = rng.integers(0, 2, 120)[patient]
+    dose = np.round(rng.normal(size=600) + answer, 1)
+    table = pd.DataFrame({"dose": dose, "age": rng.integers(20, 80, 600), "patient": name(patient), "y": answer})
+    table.sample(frac=1, random_state=0).to_csv(tmp_path / "patients.csv", index=False)
+    return tmp_path / "patients.csv"
+
+
+@pytest.mark.parametrize("name", [lambda number: number, lambda number: [f"p{n}" for n in number]])
+def test_a_column_that_ties_rows_together_is_named(tmp_path: Path, name: Any) -> None:
+    path = patients(tmp_path, name)
+    found = data_order.check(Subject(bu.load(path, target="y")))
+    assert found.state == "fires"
+    assert "--group patient" in found.evidence
+    assert 0.3 < found.measured <= 1
+    kept = data_order.check(Subject(bu.load(path, target="y", group="patient")))
+    assert (kept.state, "whole groups" in kept.evidence) == ("clear", True)
+    measured = pd.read_csv(path).drop(columns="patient")
+    measured.to_csv(tmp_path / "measured.csv", index=False)
+    assert data_order.check(Subject(bu.load(tmp_path / "measured.csv", target="y"))).state == "clear"
+
+
 def test_time_runs_forward(make_data: Make) -> None:
     data = make_data()
     forward = replace(data, scheme=Scheme(kind="timed", times=np.arange(400)))
