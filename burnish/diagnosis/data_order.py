@@ -53,9 +53,8 @@ def _by_column(column: GroupColumn, limit: float) -> Finding:
         f"another than rows with the next values, and {column.covered:.0%} of the validation rows have such rows in "
         f"training: where new rows come with new values, the score is too good; --group {column.name}"
     )
-    return RULE.fires(
-        column.power, limit, said + ".", lost=(column.power, "of the answer, which rows of a group give one another")
-    )
+    lost = (column.power, "of the answer, which rows of a group give one another")
+    return RULE.fires(column.power, limit, said + ".", lost=lost, column=column.name)
 
 
 def neighbour_ratio(data: Data) -> tuple[float, float]:

@@ -35,12 +35,15 @@ def diagnose(
     """Say what limits a network, with the evidence, and what to try."""
     recipe, out = asked.job(network)
     from burnish.pipeline.commands import diagnose as find
+    from burnish.pipeline.suggested import suggested
 
     with watching(json=asked.json, quiet=asked.quiet, kept=out) as observer:
         findings = find(recipe, quick=quick, out=out, observer=observer)
     counts = {state: sum(f.state == state for f in findings) for state in ("fires", "clear", "cannot tell")}
-    lines = finding_lines(findings) + ([f"report: {out}/report.html"] if out else [])
-    show(asked, {"findings": findings, "counts": counts}, lines)
+    commands = suggested(recipe, findings, quick=quick, out=out)
+    lines = [*finding_lines(findings), *(f"next: {line}" for line in commands)]
+    lines += [f"report: {out}/report.html"] if out else []
+    show(asked, {"findings": findings, "counts": counts, "next": commands}, lines)
 
 
 @takes()
