@@ -1,4 +1,4 @@
-"""The backward pass, past a kernel of oneDNN that writes outside its memory.
+"""The backward pass, past two kernels that reach outside their memory.
 
 On the CPU, oneDNN up to at least 3.12 (in torch 2.13) gets the gradient of the weights of a strided convolution of size
 1 wrong where its inputs lie in channels-last order and have fewer channels than a vector holds numbers: it writes past
@@ -8,6 +8,12 @@ its workspace, and the process dies or goes on with wrong gradients (uxlfoundati
     conv(torch.randn(12, 4, 8, 8).to(memory_format=torch.channels_last)).sum().backward()
 
 Only the backward pass of such networks goes without oneDNN: which kernel computes a gradient is decided there.
+
+torch 2.13's own group norm dies on the CPU where its inputs lie in channels-last order and need no gradient themselves,
+as pictures do, and what frozen layers give:
+
+    x = torch.randn(8, 16, 8, 8).to(memory_format=torch.channels_last)
+    nn.GroupNorm(4, 16)(x).sum().backward()
 """
 
 import contextlib
@@ -16,7 +22,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-__all__ = ["backward"]
+__all__ = ["backward", "sound_group_norms"]
 
 _VECTOR = 16  # float32 numbers in a vector of AVX-512; one of AVX2 holds 8
 
@@ -31,6 +37,23 @@ def backward(loss: Tensor, network: nn.Module) -> None:
     sound = loss.device.type != "cpu" or not any(_overruns(module) for module in network.modules())
     with contextlib.nullcontext() if sound else _without_onednn():
         loss.backward()
+
+
+@contextlib.contextmanager
+def sound_group_norms(network: nn.Module) -> Iterator[None]:
+    """Within, group norms of `network` get inputs in an order their gradient can be computed for."""
+    norms = [module for module in network.modules() if isinstance(module, nn.GroupNorm)]
+    handles = [norm.register_forward_pre_hook(_in_order) for norm in norms]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _in_order(norm: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    given = args[0]
+    return args if given.requires_grad else (given.contiguous(), *args[1:])
 
 
 def _overruns(module: nn.Module) -> bool:

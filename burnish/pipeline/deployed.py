@@ -22,7 +22,7 @@ from burnish.pipeline.work import Work
 from burnish.plan import Plan
 from burnish.records import CompressionStep, Run, to_json
 
-__all__ = ["example_batch", "int8_of", "judged_files", "layer_table", "winner_plan"]
+__all__ = ["example_batch", "int8_of", "judged_files", "layer_table", "left_whole", "winner_plan"]
 
 Array = np.ndarray
 Json = dict[str, Any]
@@ -50,6 +50,11 @@ def judged_files(work: Work, runs: list[Run], max_drop: float, skipped: list[dic
 def layer_table(work: Work, files: dict[str, Json], name: str) -> list[Json]:
     """What is left of each layer in the file of step `name`, and in which precision."""
     return layer_changes(work.root / files["float"]["path"], work.root / files[name]["path"])
+
+
+def left_whole(work: Work, files: dict[str, Json], name: str) -> list[Json]:
+    """Layers that the cut of step `name` did not touch, each with the reason: `layer, reason`."""
+    return list(work.ledger.run(files[name]["run"]).detail.get("excluded") or [])
 
 
 def winner_plan(work: Work) -> Plan:

@@ -12,7 +12,7 @@ from burnish.exporting.package import ModelPackage, write_package
 from burnish.exporting.runtime import run as run_onnx
 from burnish.exporting.safetensors import save_weights
 from burnish.ledger import write_bytes
-from burnish.pipeline.deployed import layer_table, winner_plan
+from burnish.pipeline.deployed import layer_table, left_whole, winner_plan
 from burnish.pipeline.pruning import trained_network
 from burnish.pipeline.searching import search
 from burnish.pipeline.sparse import sparse
@@ -70,6 +70,7 @@ def compress_to(
     _put_in_place(work, found["files"][chosen.step])
     report["requirement"] = {"text": require, "met": True, "message": ""} if require else {"skipped": "none was given"}
     report["layers"] = layer_table(work, found["files"], chosen.step)
+    report["left_whole"] = left_whole(work, found["files"], chosen.step)
     report["compressed"] = {
         "step": chosen.step,
         "path": "compressed.onnx",

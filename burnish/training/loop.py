@@ -19,7 +19,7 @@ from burnish.data.data import Data
 from burnish.data.tensors import network_tensor
 from burnish.errors import UsageError
 from burnish.evaluation.predict import predict
-from burnish.model.backward import backward
+from burnish.model.backward import backward, sound_group_norms
 from burnish.plan import Averaging, Plan
 from burnish.training.averaging import Average, averager, reestimate_batch_norm
 from burnish.training.checkpoint import load_checkpoint, save_checkpoint
@@ -148,9 +148,9 @@ def fit(
     while progress.epoch < plan.epochs and progress.status == "done" and not _stopped(plan, progress):
         seed_everything(seed, "epoch", progress.epoch, *([] if group.first else [group.rank]))
         start = time.perf_counter()
-        train_loss = _epoch(
-            plan, data, network, optimizer, averages, step_loss, seed, progress.epoch, place, group, thawing, on_step
-        )
+        now = (step_loss, seed, progress.epoch, place, group, thawing, on_step)
+        with sound_group_norms(network):
+            train_loss = _epoch(plan, data, network, optimizer, averages, *now)
         for average in averages.values():
             average.after_epoch(network, (progress.epoch + 1) / plan.epochs)
         progress.seconds += time.perf_counter() - start

@@ -9,7 +9,8 @@ from torch import nn
 
 import burnish
 from burnish.model import backward as module
-from burnish.model.backward import backward
+from burnish.model.backward import backward, sound_group_norms
+from burnish.training import fit
 
 
 def enabled():
@@ -78,3 +79,34 @@ def test_no_other_file_starts_a_backward_pass():
     code = [f for f in Path(burnish.__file__).parent.rglob("*.py") if f != here]
     lines = [(f.name, line) for f in code for line in f.read_text().splitlines() if ".backward()" in line]
     assert [name for name, line in lines if not line.lstrip().startswith((">>>", "..."))] == []
+
+
+def test_gradients_of_group_norms_on_pictures_are_right():
+    """Without the context torch 2.13 dies of this, so it cannot be shown here."""
+    torch.manual_seed(0)
+    norm = nn.GroupNorm(2, 4)
+    x = torch.randn(3, 4, 5, 5)
+    norm(x.requires_grad_()).square().sum().backward()
+    expected = norm.weight.grad.clone()
+    norm.zero_grad()
+    with sound_group_norms(norm):
+        backward(norm(x.detach().to(memory_format=torch.channels_last)).square().sum(), norm)
+    torch.testing.assert_close(norm.weight.grad, expected)
+    assert not norm._forward_pre_hooks
+
+
+def test_a_network_that_starts_with_a_group_norm_is_trained():
+    class Normed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.spread = nn.Conv2d(1, 4, 3).requires_grad_(False)
+            self.norm = nn.GroupNorm(2, 4)
+            self.last = nn.Linear(4, 10)
+
+        def forward(self, x):
+            return self.last(self.norm(self.spread(x)).mean((2, 3)))
+
+    data = burnish.load("digits", max_rows=300)
+    fitted = fit(burnish.Plan(model=lambda: Normed(), data=data, epochs=1), seed=0)
+    assert fitted.status == "done"
+    assert not fitted.model.norm._forward_pre_hooks

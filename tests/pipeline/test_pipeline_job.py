@@ -167,7 +167,10 @@ def test_compress_to_a_requirement(finished) -> None:
     assert ours == theirs  # files that the job made are not made again
     assert found["test"]["openings"] == 2  # the job's own, and the compressed network's
     assert (root / "compressed.safetensors").exists()
-    assert json.loads((root / "report.json").read_text())["requirement"]["met"] is True
+    told = json.loads((root / "report.json").read_text())
+    assert told["requirement"]["met"] is True
+    cut = "pruned" in found["chosen"] or "scratch" in found["chosen"]
+    assert any("outputs" in row["reason"] for row in told["left_whole"]) == cut
     with pytest.raises(RequirementNotMet, match="nearest") as miss:
         commands.compress(root, require="bytes<=10", max_drop=0.5)
     assert miss.value.result["frontier"]

@@ -183,6 +183,16 @@ def test_empty_ledger_still_gives_a_page(tmp_path):
     assert Outline(render_html(build_report(ledger))).titles[0] == "Verdict"
 
 
+def test_layers_that_were_left_whole_say_why():
+    report = ledgers.report("classification")
+    report["layers"] = [{"layer": "last", "operator": "Gemm", "before": 10, "after": 10, "precision": "float32"}]
+    report["left_whole"] = [{"layer": f"layer{i}", "reason": "its channels are the outputs"} for i in range(60)]
+    page = render_html(report)
+    assert "layer39: its channels are the outputs" in page
+    assert "layer40: " not in page
+    assert "and 20 more" in page
+
+
 def test_large_jobs_stay_under_a_megabyte():
     report = ledgers.report("classification")
     names = tuple(f"class number {i}" for i in range(300))

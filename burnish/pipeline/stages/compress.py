@@ -5,7 +5,7 @@ from typing import Any
 from burnish.compression.frontier import choose, parse_requirements, ships
 from burnish.errors import RequirementNotMet
 from burnish.pipeline import searching
-from burnish.pipeline.deployed import layer_table
+from burnish.pipeline.deployed import layer_table, left_whole
 from burnish.pipeline.work import Work
 from burnish.records import CompressionStep, from_json
 
@@ -23,7 +23,11 @@ def compress(work: Work) -> dict[str, Any]:
     return found | {
         "chosen": chosen.step,
         "report": compression_report(found, work.recipe.max_drop)
-        | {"requirement": requirement, "layers": layer_table(work, found["files"], chosen.step)},
+        | {
+            "requirement": requirement,
+            "layers": layer_table(work, found["files"], chosen.step),
+            "left_whole": left_whole(work, found["files"], chosen.step),
+        },
     }
 
 

@@ -11,6 +11,7 @@ from burnish.reporting.view import View
 __all__ = ["compression"]
 
 TITLE = "Compression ladder"
+MOST_LEFT = 40  # layers whose reason is shown
 LEGEND = "Dotted: the largest drop that is allowed."
 
 
@@ -107,7 +108,8 @@ def _trials(view: View) -> list[Block]:
     )
     shapes = len(view.inner_rows("search", "shapes"))
     lead = f"{shapes} shapes fit by size, measured untrained; of those trained briefly the better half went on."
-    table = Table(columns=columns, rows=cells, caption=lead if shapes else "Trained with the uncompressed as teacher.")
+    taught = "Trained with the uncompressed network as teacher, or by the labels alone where the name says so."
+    table = Table(columns=columns, rows=cells, caption=f"{lead} {taught}" if shapes else taught)
     return [Fold(summary="Trainings of the search", blocks=(table,))]
 
 
@@ -133,7 +135,15 @@ def _layers(view: View) -> list[Block]:
         )
         for row in rows
     )
-    return [Fold(summary="Layers of the chosen network", blocks=(Table(columns=columns, rows=cells),))]
+    table = Table(columns=columns, rows=cells)
+    return [Fold(summary="Layers of the chosen network", blocks=(table, *_left_whole(view)))]
+
+
+def _left_whole(view: View) -> list[Block]:
+    """Why the cut did not touch the layers it left."""
+    items = [f"{row.get('layer')}: {row.get('reason')}" for row in view.rows("left_whole")]
+    more = [f"and {len(items) - MOST_LEFT} more"] if len(items) > MOST_LEFT else []
+    return [Bullets(items=(*items[:MOST_LEFT], *more), title="Not cut, and why")] if items else []
 
 
 def _failed(view: View) -> list[Block]:
