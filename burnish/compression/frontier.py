@@ -1,5 +1,6 @@
 """What is left to choose from after compression: no other step is better at everything; and the choice itself."""
 
+import math
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +18,7 @@ COMPARE: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
     ">": operator.gt,
 }
+SAME_SIZE = 1.01  # times as large, up to which two files hold the same shape: tables of numbers differ in length
 NOTICED = 1.1  # times apart from which on two latencies differ: less is noise from one measuring process to the next
 QUANTITIES = ("latency_ms", "bytes", "parameters", "operations", "score")
 PATTERN = re.compile(r"^(\w+)\s*(<=|>=|<|>)\s*([0-9][0-9_]*\.?[0-9]*(?:[eE][-+]?[0-9]+)?)$")
@@ -97,6 +99,8 @@ def frontier(steps: Sequence[CompressionStep], *, greater_is_better: bool = True
 def choose(steps: Sequence[CompressionStep], requirements: Sequence[Requirement] = ()) -> CompressionStep:
     """The fastest accepted step that meets all requirements; the smallest of those whose medians cannot be told apart.
 
+    Of networks cut to one shape, which are equally fast and large but for noise, the best on validation.
+
     Raises:
         RequirementNotMet: none does; the message names the nearest accepted step and what it misses.
         UsageError: there is no accepted step.
@@ -107,8 +111,10 @@ def choose(steps: Sequence[CompressionStep], requirements: Sequence[Requirement]
     fitting = [step for step in accepted if all(requirement.met(step) for requirement in requirements)]
     if fitting:
         fastest = min(fitting, key=_cost)
-        return min(
-            (step for step in fitting if _overlaps(step, fastest)), key=lambda step: (step.bytes or 0, _cost(step))
+        level = (step for step in fitting if _overlaps(step, fastest))
+        smallest = min(level, key=lambda step: (step.bytes or 0, _cost(step)))
+        return max(
+            (step for step in fitting if _alike(step, smallest)), key=lambda step: (_gain(step), step is smallest)
         )
     nearest = min(accepted, key=lambda step: (sum(r.excess(step) for r in requirements), _cost(step)))
     missed = ", ".join(f"{r} (it has {_shown(nearest, r.quantity)})" for r in requirements if not r.met(nearest))
@@ -168,6 +174,17 @@ def _against(step: CompressionStep) -> tuple[float, float]:
         found = {side: getattr(found, side, None) for side in ("low", "high")}
     low, high = found.get("low"), found.get("high")
     return (value if low is None else low), (value if high is None else high)
+
+
+def _alike(step: CompressionStep, other: CompressionStep) -> bool:
+    """Whether two steps have one shape, to judge by size and time."""
+    sizes = (step.bytes or 0) <= SAME_SIZE * (other.bytes or 0)
+    return step is other or (sizes and _cost(step)[0] <= NOTICED * _cost(other)[0] < math.inf)
+
+
+def _gain(step: CompressionStep) -> float:
+    """Against the reference, which itself has none."""
+    return step.metric.value if step.metric else 0.0
 
 
 def _overlaps(step: CompressionStep, fastest: CompressionStep) -> bool:

@@ -182,6 +182,20 @@ def test_choice_is_the_fastest_that_fits():
         choose([replace(p, accepted=False) for p in POINTS])
 
 
+def test_of_one_shape_the_most_accurate_is_chosen_whatever_its_clock_says():
+    def cut(name, latency, size, gain):
+        found = point(name, 0.9, latency, size)
+        return replace(found, metric=Estimate(value=gain))
+
+    by_teacher, by_labels, larger = (
+        cut("a", 1.00, 60_000, -0.01),
+        cut("b", 1.03, 60_100, 0.0),
+        cut("c", 1.2, 60_000, 0.1),
+    )
+    assert choose([point("float", 0.9, 2.0, 100_000), by_teacher, by_labels, larger]).step == "b"
+    assert choose([by_teacher, cut("smaller", 1.0, 50_000, -0.02)]).step == "smaller"
+
+
 def test_requirements_are_read():
     found = parse_requirements(" latency_ms <= 2.5, bytes<=500_000,score>0.9 ,operations<1e6")
     assert [(r.quantity, r.sign, r.limit) for r in found] == [
