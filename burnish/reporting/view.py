@@ -91,6 +91,11 @@ class View:
         return "full" if asked and not self.skipped("diagnosis") else ""
 
     @property
+    def combination(self) -> bool:
+        """Whether the directory holds an ensemble of finished jobs, which has a judgement instead of a verdict."""
+        return not self.finished and not self.skipped("ensemble") and bool(self.mapping("ensemble").get("members"))
+
+    @property
     def network(self) -> str:
         """Name of the network: the baseline's, else what the recipe asked for."""
         names = (self.inner("baseline", "network"), self.inner("baseline", "name"), self.inner("recipe", "network"))

@@ -84,7 +84,23 @@ def test_an_ensemble_is_judged_written_and_served(like, unlike, tmp_path):
     np.testing.assert_allclose(predictions(root, stored), ours, atol=1e-4)
     np.savez(tmp_path / "rows.npz", inputs=stored[:5])
     assert len(predict_files(root, [tmp_path / "rows.npz"])) == 5
-    assert "Ensemble" in (root / "report.md").read_text()
+    told = (root / "report.md").read_text()
+    word = "The ensemble ships" if section["ships"] else "The best member ships"
+    assert f"**{word}.**" in told
+    assert "No verdict yet" not in told
+    state = json.loads(printed_by("status", str(root), "--json"))
+    assert state["done"]
+    assert section["reason"] in state["verdict"]["headline"]
+
+
+def printed_by(*words: str) -> str:
+    from typer.testing import CliRunner
+
+    from burnish.cli.main import app
+
+    result = CliRunner().invoke(app, list(words))
+    assert result.exit_code == 0, result.output
+    return result.output
 
 
 def test_what_is_no_better_than_its_best_member_does_not_ship(like):

@@ -99,7 +99,7 @@ def status(asked: Asked, directory: RunDirectory) -> None:
         "progress": ledger.progress(),
         "effects_so_far": screened_so_far(ledger) if ledger.stage("analyse") is None else [],
         "done": _all_done(ledger, recipe),
-        "verdict": ((verdict or {}).get("report") or {}).get("verdict"),
+        "verdict": ((verdict or {}).get("report") or {}).get("verdict") or _judged(ledger, recipe),
     }
     show(asked, state, _lines(state))
 
@@ -110,9 +110,20 @@ def _all_done(ledger: "Ledger", recipe: dict[str, Any]) -> bool:
         return True
     if recipe.get("diagnosis") == "quick":
         return ledger.stage("diagnose") is not None
+    if recipe.get("members"):  # an ensemble of finished jobs
+        return ledger.stage("test") is not None
     noted = ledger.progress()
     last = noted.get("of") is not None and noted.get("index") == noted.get("of")
     return last and ledger.stage(str(noted.get("name"))) is not None
+
+
+def _judged(ledger: "Ledger", recipe: dict[str, Any]) -> dict[str, str] | None:
+    """What an ensemble of finished jobs has in place of a verdict."""
+    found = (((ledger.stage("ensemble") or {}).get("report") or {}).get("ensemble")) if recipe.get("members") else None
+    if not found:
+        return None
+    word = "the ensemble ships" if found["ships"] else f"{found['best_member']} ships, alone"
+    return {"headline": f"{word}: {found['reason']}"}
 
 
 def _lines(state: dict[str, Any]) -> list[str]:

@@ -62,7 +62,7 @@ def verdict(view: View) -> Section:
     text = view.inner("verdict", "text")
     if text:
         blocks.append(Text(text=str(text)))
-    if not view.finished and not view.diagnosis:
+    if not view.finished and not view.diagnosis and not view.combination:
         blocks.append(Text(text=_progress(view), tone="note"))
     cards = () if view.diagnosis else tuple(card for card in (_test(view), _ships(view), _costs(view)) if card)
     if cards:
@@ -188,6 +188,8 @@ def _word(view: View) -> tuple[str, str, str]:
         return (word, tone, f"{meaning} The experiment is done; `burnish run` with the same flags ships what it found.")
     if not view.finished and view.diagnosis:
         return _diagnosed(view)
+    if view.combination:
+        return _combined(view)
     if not view.finished:
         return ("No verdict yet", "warn", "The job has not reached its verdict; this is what there is so far.")
     decided = str(view.inner("confirmation", "verdict") or "")
@@ -196,6 +198,16 @@ def _word(view: View) -> tuple[str, str, str]:
     case = str(view.inner("verdict", "case") or "")
     name, tone = CASES.get(case, (case.replace("_", " ").capitalize() or "Done", "calm"))
     return (name, tone, f"No confirmation: {view.skipped('confirmation')}." if view.skipped("confirmation") else "")
+
+
+def _combined(view: View) -> tuple[str, str, str]:
+    """Whether the members together ship, or the best of them alone."""
+    found = view.mapping("ensemble")
+    members = len(found.get("members") or ())
+    meaning = f"{found.get('method')} of {members}: {str(found.get('reason') or '').rstrip('.')}."
+    if found.get("ships"):
+        return ("The ensemble ships", "good", meaning)
+    return ("The best member ships", "calm", f"It is {found.get('best_member')}. {meaning}")
 
 
 def _diagnosed(view: View) -> tuple[str, str, str]:
