@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from burnish.errors import BurnishError, ExportMismatch, UsageError
+from burnish.exporting.recurrent import lean
 from burnish.exporting.runtime import run, session
 from burnish.ledger.atomic import write_bytes
 
@@ -75,7 +76,7 @@ def export_onnx(
     network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # or strides enter the graph
     rows = example.detach().cpu().contiguous()
     proto, exporter = _converted(network, rows, opset)
-    _strip(proto)
+    _strip(lean(proto))
     content = proto.SerializeToString(deterministic=True)
     with _silence():
         difference, agreement = _compared(content, network, rows, tolerance)
