@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from burnish.model.backward import backward
+from burnish.model.backward import backward, sound_group_norms
 from burnish.model.normalization import evaluating, set_affine, set_statistics
 from burnish.model.roles import is_batch_norm
 
@@ -40,10 +40,8 @@ def recalibrate(network: nn.Module, wanted: Mapping[str, Tensor], outputs: Any, 
             handle.remove()
     affine = [p for norm in norms.values() for p in (norm.weight, norm.bias) if p is not None]
     if affine and isinstance(outputs, Tensor):
-        handles = [norm.register_forward_pre_hook(_with_gradient) for norm in norms.values()]
-        _approach(network, affine, outputs, inputs)
-        for handle in handles:
-            handle.remove()
+        with sound_group_norms(network):
+            _approach(network, affine, outputs, inputs)
 
 
 def _matching(target: Tensor) -> Callable[..., None]:
@@ -62,12 +60,6 @@ def _matching(target: Tensor) -> Callable[..., None]:
         set_affine(norm, weight, y_mean - weight * x_mean)
 
     return match
-
-
-def _with_gradient(norm: Any, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """The gradient of group norm alone, none of its input, crashes torch 2.13 where channels lie last in memory."""
-    given = args[0]
-    return args if given.requires_grad else (given.detach().requires_grad_(), *args[1:])
 
 
 def _approach(network: nn.Module, affine: list[nn.Parameter], outputs: Tensor, inputs: Tensor) -> None:
