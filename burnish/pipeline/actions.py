@@ -107,6 +107,7 @@ class Situation:
         workers: Trainings at a time.
         bytes, latency_ms: Of what ships.
         forecast: Share of the error that twice the data would take away, where it was measured.
+        rebuilt: Techniques that changed the whole network and were tried before the experiment.
         answered: Rules whose question the job's own stages have answered.
         plan: Whether network and data came from Python, so that no flag names them.
     """
@@ -130,6 +131,7 @@ class Situation:
     bytes: int | None
     latency_ms: float | None
     forecast: float | None = None
+    rebuilt: tuple[str, ...] = ()
     answered: tuple[str, ...] = ()
     plan: bool = False
 
@@ -140,8 +142,8 @@ class Situation:
 
     @property
     def tried(self) -> set[str]:
-        """Names of the techniques in the experiment."""
-        return {_name(row["technique"]) for row in self.effects}
+        """Names of the techniques in the experiment, and of those tried before it."""
+        return {_name(text) for text in (*(row["technique"] for row in self.effects), *self.rebuilt)}
 
     def minutes(self, runs: float) -> float:
         """What `runs` trainings take."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from burnish.pipeline.factors import Factors, clashes, factors, feasible_by, norms
+from burnish.pipeline.factors import Factors, clashes, factors, feasible_by, norms, rebuilding, settles_norm
 from burnish.pipeline.forecast import forecast, run_table, spoken_forecast
 from burnish.pipeline.main_job import STUDY
 from burnish.pipeline.recipe import Recipe
@@ -33,8 +33,12 @@ def dry_run(recipe: Recipe, root: Path, observer: "Observer", *, plan: "Plan | N
         else:
             observer({"event": "plan", "lines": known["plan"]})
         found = _expected(work)
+        rebuilt = rebuilding(work.plan, recipe.only)
+        observer({"event": "plan", "lines": _rebuilt(work, rebuilt)})
+        found.not_tried += rebuilt.not_tried
         if not found.usable:
-            observer({"event": "plan", "lines": ["no technique applies to this network and task"]})
+            nothing = "nothing is left to screen" if rebuilt.usable else "no technique applies to this network and task"
+            observer({"event": "plan", "lines": [nothing, *(_left_out(reason) for reason in found.not_tried)]})
             return build_report(work.ledger) | {"forecast": None, "not_tried": found.not_tried}
         bad = clashes(_plan(work), [replace(f, name=f.levels[0]) for f in found.usable])
         design = designed(work, found.usable, feasible_by(bad))
@@ -43,6 +47,14 @@ def dry_run(recipe: Recipe, root: Path, observer: "Observer", *, plan: "Plan | N
         lines += [*run_table(expected, FIRST_SPLIT), *(_left_out(reason) for reason in found.not_tried)]
         observer({"event": "plan", "lines": lines})
         return build_report(work.ledger) | {"forecast": expected, "not_tried": found.not_tried}
+
+
+def _rebuilt(work: Work, rebuilt: Factors) -> list[str]:
+    return [
+        f"{text}: {work.budget.pilot} runs before the screen, in pairs with the pilot; where it pays, all that follows "
+        "starts from it"
+        for text in rebuilt.techniques
+    ]
 
 
 def _plan(work: Work) -> "Plan":
@@ -60,7 +72,7 @@ def _expected(work: Work) -> Factors:
         only=recipe.only,
         mixed=recipe.levels == "mixed",
         rates=recipe.vary_lr,
-        fixed_norm=bool(gate and gate["start"]),
+        fixed_norm=bool(gate and settles_norm(gate["start"])),
     )
     if len(choices) > 1 and recipe.levels != "mixed":
         named = f"{' or '.join(choices)}, as the gate decides"

@@ -19,6 +19,9 @@ __all__ = [
     "feasible_by",
     "limited_to",
     "norms",
+    "rebuilding",
+    "rebuilding_names",
+    "settles_norm",
     "techniques_of",
 ]
 
@@ -44,6 +47,10 @@ NOT_BY_DEFAULT = {
     "SqueezeExcite": "more parameters and time per step; ask for it with --only",
     "StochasticDepth": "made for networks of many residual branches; ask for it with --only",
     "GradientClip": "enters when training is unstable; ask for it with --only",
+    "DenseTopology": "another network, tried in pairs before the screen; ask for it with --only",
+    "ResNeXtTopology": "another network, tried in pairs before the screen; ask for it with --only",
+    "Deepen": "a larger network, tried in pairs before the screen; ask for it with --only",
+    "Widen": "a larger network, tried in pairs before the screen; ask for it with --only",
 }
 STRENGTHS = {"Augment": 2}  # with mixed levels: so many of the levels that the technique declares
 KINDS = ("Loss",)  # levels are of different kinds: asked for by name, all that fit the task are tried
@@ -132,8 +139,33 @@ def norms(plan: Plan, only: tuple[str, ...] = ()) -> Factors:
     return found
 
 
+def rebuilding(plan: Plan, only: tuple[str, ...]) -> Factors:
+    """What `--only` names that changes the whole network: no factor, but tried against the network as it is.
+
+    Raises:
+        UsageError: as `limited_to`.
+    """
+    limited_to(only)
+    found = Factors()
+    for text in rebuilding_names(only):
+        found.try_on(plan, [text])
+    return found
+
+
+def rebuilding_names(only: Iterable[str]) -> list[str]:
+    """Notations of what `--only` names that changes the whole network, whether it applies or not."""
+    return list(dict.fromkeys(_written(text.strip()) for text in only if _kind(text) == "gate"))
+
+
+def settles_norm(start: Iterable[str]) -> bool:
+    """Whether the techniques `start`, which the screen starts from, hold a normalization."""
+    return any(_name(text) in map(_name, NORMS) for text in start)
+
+
 def limited_to(only: tuple[str, ...], *, mixed: bool = False) -> dict[str, list[str]]:
     """The notations of `--only` by name: more than one where a technique is to have several levels.
+
+    What changes the whole network is no factor and left out; see `rebuilding`.
 
     Raises:
         UsageError: a name or an argument is unknown, or it is no factor.
@@ -149,10 +181,7 @@ def limited_to(only: tuple[str, ...], *, mixed: bool = False) -> dict[str, list[
         if kind == "nuisance":
             raise UsageError(f"--only {name}: it is no technique to be judged; --vary-lr varies it beside the others")
         if kind == "gate":
-            raise UsageError(
-                f"--only {name}: it changes the whole network and is no factor; measure it by itself with "
-                f"`burnish compare --with {name}`"
-            )
+            continue
         if kind != "factor":
             raise UsageError(
                 f"--only {name}: it is a {kind}, measured on every run without being asked for; leave it out"
@@ -241,7 +270,11 @@ def _factor_name(levels: tuple[str, ...]) -> str:
 
 
 def _name(text: str) -> str:
-    return text.split("(", 1)[0]
+    return text.split("(", 1)[0].strip()
+
+
+def _kind(text: str) -> str:
+    return CATALOGUE[_name(text)].kind
 
 
 def _check_number(found: list[Factor]) -> None:

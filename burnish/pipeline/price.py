@@ -2,6 +2,7 @@
 
 from math import ceil
 
+from burnish.pipeline.factors import rebuilding_names
 from burnish.pipeline.stages.traits import curve_runs
 from burnish.pipeline.work import Work
 
@@ -14,7 +15,7 @@ def runs_of(work: Work) -> dict[str, int]:
     counts = {
         "tune": 0 if work.recipe.lr and work.recipe.epochs else 5,
         "pilot": budget.pilot,
-        "gate": 4,
+        "gate": 4 + budget.pilot * len(rebuilding_names(work.recipe.only)),
         "screen": budget.screen,
         "candidates": (budget.candidates + 1) * budget.candidate_splits,
         "confirm": 2 * max(budget.looks),

@@ -13,7 +13,7 @@ from burnish.pipeline.work import Work
 from burnish.records import Run
 from burnish.techniques import CATALOGUE
 
-__all__ = ["OPERATIONS", "SERVING", "SIZE", "TECHNIQUE", "cost_of", "worth_of"]
+__all__ = ["OPERATIONS", "SERVING", "SIZE", "TECHNIQUE", "cost_of", "response", "worth_of"]
 
 # What a cost must bring at least, in units of --min-gain, the smallest gain that matters.
 OPERATIONS = 0.5  # twice the operations, which is twice the time in training and in use
@@ -31,6 +31,13 @@ def worth_of(work: Work) -> Callable[[Run, float], float]:
         return response - step * cost_of(run, baseline)
 
     return worth
+
+
+def response(work: Work, run: Run) -> float:
+    """The score of `run` on the response scale; NaN where it has none."""
+    if run.status != "done" or not math.isfinite(run.score):
+        return math.nan
+    return work.data.task.primary.to_scale(run.score, len(work.data.validation_rows))
 
 
 def cost_of(run: Run, baseline: Run | None) -> float:

@@ -32,7 +32,7 @@ def terminal_summary(report: dict[str, Any]) -> "Group":
 
     view = View(report)
     parts: list[Any] = [_head(view)]
-    for table in (_scores(view), _effects(view)):
+    for table in (_scores(view), _rebuilt(view), _effects(view)):
         if table.row_count:
             parts += ["", table]
     parts += _elsewhere(view)
@@ -94,12 +94,29 @@ def _cost_rows(view: View, table: "Table") -> None:
         table.add_row(f"p50 latency, batch {batch}", milliseconds(then), milliseconds(now), change)
 
 
+def _rebuilt(view: View) -> "Table":
+    """Whole networks, in pairs with the baseline on the pilot's splits."""
+    from rich.text import Text
+
+    start = view.inner("screening", "start") or ()
+    table = _grid(f"whole network, gain in {_unit(view)}", "in pairs", "time", "size", "")
+    for row in view.inner_rows("gate", "rebuilt"):
+        text = str(row.get("technique"))
+        costs = [ratio(row.get(key)) for key in ("time_ratio", "size_ratio")]
+        chosen = "the screen starts from it" if text in start else "did not pay"
+        table.add_row(Text(_shorten(text)), _bare_gain(view, row.get("gain")), *costs, Text(chosen))
+    return table
+
+
+def _unit(view: View) -> str:
+    return "points" if view.scale.percent else view.scale.unit or label(view.metric)
+
+
 def _effects(view: View) -> "Table":
     from rich.text import Text
 
     rows = view.inner_rows("screening", "effects")
-    unit = "points" if view.scale.percent else view.scale.unit or label(view.metric)
-    table = _grid(f"technique, effect in {unit}", "at the recipe", "at the baseline", "")
+    table = _grid(f"technique, effect in {_unit(view)}", "at the recipe", f"at the {view.start}", "")
     for row in sorted(rows, key=lambda r: not r.get("in_recipe"))[:MOST]:
         name = ("● " if row.get("in_recipe") else "  ") + str(row.get("technique"))
         cells = [_bare_gain(view, row.get(key)) for key in ("at_recipe", "at_baseline")]

@@ -51,6 +51,11 @@ class View:
         return str(self.inner("task", "metric") or self.inner("confirmation", "metric") or "score")
 
     @property
+    def start(self) -> str:
+        """What the screen's runs without any technique are: the baseline, or the network that it started from."""
+        return "start" if self.inner("screening", "start") else "baseline"
+
+    @property
     def scale(self) -> Scale:
         """How the primary metric is written."""
         score = estimate(self.inner("baseline", "score"))

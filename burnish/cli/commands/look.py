@@ -81,7 +81,7 @@ def techniques(
 CLASSES = {
     "factor": "can enter the designed experiment, where it is on or off in each run",
     "readout": "measured with and without on every run, at no extra run",
-    "gate": "changes the whole network; `burnish compare --with` measures it against the network as it is",
+    "gate": "changes the whole network; with --only it is tried in pairs first, and the screen starts from what paid",
     "post": "carried out after each training, whose run is then measured with it",
     "nuisance": "varied beside the others with --vary-lr, so that nothing depends on it",
 }

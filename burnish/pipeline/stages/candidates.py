@@ -9,7 +9,7 @@ from burnish.pipeline.factors import techniques_of
 from burnish.pipeline.running import spec
 from burnish.pipeline.stages.screen import screened
 from burnish.pipeline.work import Work
-from burnish.pipeline.worth import worth_of
+from burnish.pipeline.worth import response, worth_of
 from burnish.records import Run, from_json
 from burnish.studies.candidates import Candidate, candidates, sound, winner
 from burnish.studies.levels import Factor, Recipe
@@ -26,7 +26,7 @@ def rerun(work: Work) -> dict[str, Any]:
     found = [from_json(Factor, factor) for factor in work.stage("screen")["factors"]]
     recipes: list[tuple[str, list[str]]] = [("baseline", [])]
     if start:
-        recipes.append(("stable start", start))
+        recipes.append(("start of the screen", start))
     recipes += [(c.why, start + techniques_of(found, c.recipe)) for c in proposals]
     if len(recipes) == 1:
         return {"runs": [], "winner": [], "beaten": False, "report": {"candidates": []}}
@@ -47,7 +47,7 @@ def rerun(work: Work) -> dict[str, Any]:
     runs = work.runner.run(specs)
     table = [runs[i : i + len(splits)] for i in range(0, len(runs), len(splits))]
     worth = worth_of(work)
-    responses = [[worth(run, _response(work, run)) for run in row] for row in table]
+    responses = [[worth(run, response(work, run)) for run in row] for row in table]
     best = winner(responses[1:], responses[0])
     chosen = [] if best is None else recipes[1 + best][1]
     rows = _rows(work, recipes, table, list(splits))
@@ -76,12 +76,6 @@ def _proposals(work: Work) -> list[Candidate]:
 
     posterior = data.fitted(heard, data.pilot_z)
     return candidates(posterior, data.design.rows, z, possible, count=work.budget.candidates)
-
-
-def _response(work: Work, run: Run) -> float:
-    if run.status != "done" or not math.isfinite(run.score):
-        return math.nan
-    return work.data.task.primary.to_scale(run.score, len(work.data.validation_rows))
 
 
 def _rows(

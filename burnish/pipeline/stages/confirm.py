@@ -19,7 +19,7 @@ from burnish.studies.confirmation import (
     nothing_to_gain,
 )
 
-__all__ = ["confirm", "confirmed_pairs", "cost_ratio"]
+__all__ = ["confirm", "confirmed_pairs", "cost_ratio", "examples_error"]
 
 FIRST_SPLIT = 201
 CHEAPER = 0.95  # of equals, the recipe ships where it costs at most so much of the baseline
@@ -92,11 +92,11 @@ def _decide(work: Work, pairs: Pairs, looks: tuple[int, ...]) -> Decision:
         pairs,
         looks=looks,
         min_gain=work.stage("pilot")["min_gain"],
-        example_se=_example_se(work, pairs) if by_examples(work.data) else None,
+        example_se=examples_error(work, pairs) if by_examples(work.data) else None,
     )
 
 
-def _example_se(work: Work, pairs: Pairs) -> float:
+def examples_error(work: Work, pairs: Pairs) -> float:
     """Spread over validation examples of the mean paired gain: they are a sample too."""
     place, data = work.ledger.run_directory, work.data
     done = [pair for pair in pairs if math.isfinite(gain_of(data.task.primary, pair))]

@@ -1,4 +1,7 @@
-"""Stability first: one full run each of what can make or break a network, on the pilot's first split."""
+"""What the screen starts from: the network as it is, one rebuilt as asked, or what keeps a collapsing one stable.
+
+Stability comes first: one full run each of what can make or break a network, on the pilot's first split.
+"""
 
 import math
 from typing import Any
@@ -10,6 +13,7 @@ from burnish.pipeline.factors import GATE, Factors, norms
 from burnish.pipeline.running import check_finished, spec
 from burnish.pipeline.setup import plan_from_base
 from burnish.pipeline.stages.pilot import FIRST_SPLIT
+from burnish.pipeline.stages.rebuild import rebuild
 from burnish.pipeline.work import Work
 from burnish.records import Run
 from burnish.studies.collapse import clip_collapsed
@@ -36,20 +40,25 @@ def gate(work: Work) -> dict[str, Any]:
     baseline = pilot_runs[0]
     rows = [_row(work, "as is", baseline)] + [_row(work, t, r) for t, r in zip(tried.techniques, runs, strict=True)]
     norm = _best([r for r in runs if r.techniques and "Norm" in r.techniques[0]], work)
-    start = _stable_start(work, runs) if _collapsed(work, baseline) else []
-    note = f"the baseline collapses; the screen starts from {', '.join(start)}" if start else ""
+    rebuilt = rebuild(work, plan)
+    if _collapsed(work, baseline):
+        start = _stable_start(work, [*runs, *rebuilt.first_split])
+        note = f"the baseline collapses; the screen starts from {', '.join(start)}" if start else ""
+    else:
+        start, note = rebuilt.better, rebuilt.note
     if note:
         work.note(note)
     return {
-        "runs": [r.id for r in runs],
+        "runs": [r.id for r in (*runs, *rebuilt.runs)],
         "norm": norm,
         "start": start,
         "report": {
             "gate": {
                 "runs": rows,
+                "rebuilt": rebuilt.rows,
                 "chosen": norm,
                 "note": note or _norm_note(norm, tried, mixed=work.recipe.levels == "mixed"),
-                "not_applicable": tried.not_tried,
+                "not_applicable": [*tried.not_tried, *rebuilt.not_tried],
             }
         },
     }

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from burnish.metrics import Metric
-from burnish.pipeline.factors import clashes, factors, feasible_by, techniques_of
+from burnish.pipeline.factors import clashes, factors, feasible_by, settles_norm, techniques_of
 from burnish.pipeline.forecast import forecast, spoken_forecast
 from burnish.pipeline.running import spec
 from burnish.pipeline.setup import plan_from_base
@@ -34,11 +34,11 @@ def screen(work: Work) -> dict[str, Any]:
         only=recipe.only,
         mixed=recipe.levels == "mixed",
         rates=recipe.vary_lr,
-        fixed_norm=bool(gate["start"]),
+        fixed_norm=settles_norm(gate["start"]),
     )
     shared = {"start": gate["start"], "not_tried": found.not_tried, "report": {}}
     if not found.usable:
-        note = "no technique applies to this network and task"
+        note = "nothing is left to screen" if gate["start"] else "no technique applies to this network and task"
         return {"runs": [], "factors": [], "clashes": [], "note": note, **shared}
     bad = clashes(plan, found.usable)
     design = designed(work, found.usable, feasible_by(bad))
@@ -76,8 +76,8 @@ def designed(work: Work, found: list[Factor], feasible: Feasible) -> Design:
 class Screened:
     """The screen's runs as arrays, on the response scale of whatever was measured.
 
-    The pilot's runs stand beside them as further runs of the baseline, unless the screen starts from another network or
-    was shortened to keep to a time.
+    Further runs of the network that the screen starts from stand beside them, the pilot's or, of another network, the
+    gate's; unless the screen was shortened to keep to a time.
     """
 
     def __init__(self, work: Work) -> None:
@@ -89,8 +89,8 @@ class Screened:
         self.design = designed(work, self.factors, self.feasible)
         self.primary, self.examples = work.data.task.primary, len(work.data.validation_rows)
         self.shortened = work.screening != work.base
-        comparable = not self.start and not self.shortened
-        self.pilot = [run for run in work.runs("pilot") if run.status == "done"] if comparable else []
+        unchanged = [run for run in work.runs("gate" if self.start else "pilot") if list(run.techniques) == self.start]
+        self.pilot = [run for run in unchanged if run.status == "done" and not self.shortened]
         self.pilot_blocks = np.array([run.split - FIRST_SPLIT for run in self.pilot], dtype=int)
         baseline = work.stage("pilot")["scores"]
         worst = -math.inf if self.primary.greater_is_better else math.inf

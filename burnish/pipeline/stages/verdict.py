@@ -253,6 +253,7 @@ def _situation(work: Work, case: str, outcome: str, test: Json, findings: list[J
         bytes=export["bytes"],
         latency_ms=p50,
         forecast=share,
+        rebuilt=tuple(row["technique"] for row in work.stage("gate")["report"]["gate"]["rebuilt"]),
         answered=_answered(work),
         plan=HANDED in work.ledger.recipe(),
     )

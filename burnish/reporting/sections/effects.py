@@ -13,7 +13,6 @@ from burnish.reporting.view import View
 __all__ = ["effects"]
 
 TITLE = "What each technique does"
-LEGEND = "Shaded: in the recommended recipe. Dot: effect at the recipe; ring: at the baseline."
 TONES = {"helps": "good", "hurts": "bad", "part of a bundle that helps": "accent"}
 MARKS = {"helps": "m-good", "hurts": "m-bad", "part of a bundle that helps": "m-after"}
 
@@ -23,9 +22,11 @@ def effects(view: View) -> Section:
     blocks: list[Block] = []
     if view.skipped("screening"):
         blocks.append(Text(text=view.skipped("screening"), tone="skipped"))
-        return Section(id="effects", title=TITLE, blocks=(*blocks, *_gate(view)))
+        return Section(id="effects", title=TITLE, blocks=(*blocks, *_rebuilt(view), *_gate(view)))
     rows = view.inner_rows("screening", "effects")
-    blocks.append(_forest(view, rows) if rows else Text(text="No effects could be estimated.", tone="skipped"))
+    blocks += _rebuilt(view)
+    if rows or not blocks:
+        blocks.append(_forest(view, rows) if rows else Text(text="No effects could be estimated.", tone="skipped"))
     note = view.inner("screening", "note")
     if note:
         blocks.append(Text(text=sentence(note), tone="note"))
@@ -41,7 +42,7 @@ def _lead(view: View) -> str:
     shorter = _shortened(view)
     return (
         f"From {significant(runs)} screening runs ({design}){shorter}. Positive is better. An effect holds where it is "
-        f"named: at the recipe with all else of the recipe on, at the baseline with all else off; effects do "
+        f"named: at the recipe with all else of the recipe on, at the {view.start} with all else off; effects do "
         f"not add up, and only the confirmation below proves a gain.{noise}"
     )
 
@@ -62,25 +63,24 @@ def _forest(view: View, rows: list[dict[str, Any]]) -> Table:
     known = [e for row in rows for e in (estimate(row.get("at_recipe")), estimate(row.get("at_baseline"))) if e]
     axis = track_axis([v for e in known for v in (e.value, e.low, e.high)], include=(0.0,))
     level = significant(100 * known[0].level) if known else "90"
-    unit = "points" if view.scale.percent else view.scale.unit or view.scale.label
     columns = (
         Column(name="Technique"),
         Column(name="In", kind="mark", title="in the recommended recipe"),
         Column(kind="figure", figure=track_head(axis, factor=view.scale.factor, signed=True)),
         Column(name="At the recipe", kind="num"),
-        Column(name="At the baseline", kind="num"),
+        Column(name=f"At the {view.start}", kind="num"),
         Column(name="P(helps)", kind="num", title="probability that the effect at the recipe is positive"),
         Column(name="Time", kind="num", title="training time against the baseline"),
         Column(name="Size", kind="num", title="size against the baseline"),
         Column(name="Verdict"),
     )
-    caption = f"Effects in {unit} with {level} % intervals, n = {known[0].n if known else 0} runs."
+    caption = f"Effects in {_unit(view)} with {level} % intervals, n = {known[0].n if known else 0} runs."
     strong = tuple(i for i, row in enumerate(rows) if row.get("in_recipe"))
     return Table(
         columns=columns,
         rows=tuple(_row(view, row, axis) for row in rows),
         caption=caption,
-        legend=LEGEND,
+        legend=f"Shaded: in the recommended recipe. Dot: effect at the recipe; ring: at the {view.start}.",
         strong=strong,
     )
 
@@ -115,7 +115,7 @@ def _cost(view: View, row: dict[str, Any], key: str, metric: str) -> Cell:
 def _marks(view: View, row: dict[str, Any], word: str) -> list[Mark]:
     pairs = (
         (estimate(row.get("at_recipe")), MARKS.get(word, "m-muted"), "dot", 0.36, "at the recipe"),
-        (estimate(row.get("at_baseline")), "m-before", "ring", 0.68, "at the baseline"),
+        (estimate(row.get("at_baseline")), "m-before", "ring", 0.68, f"at the {view.start}"),
     )
     return [
         Mark(value=e.value, low=e.low, high=e.high, style=style, shape=shape, y=y, title=_title(view, e, where))
@@ -163,6 +163,36 @@ def _gate(view: View) -> list[Block]:
     blocks: tuple[Block, ...] = (Table(columns=columns, rows=rows),) if rows else ()
     blocks = (*blocks, Text(text=sentence(note), tone="note")) if note else blocks
     return [Fold(summary=f"Stability gate: {len(rows)} runs", blocks=blocks)] if blocks else []
+
+
+def _rebuilt(view: View) -> list[Block]:
+    """Networks changed as a whole, each in pairs with the baseline; the screen started from one that paid."""
+    start = view.inner("screening", "start") or ()
+    rows = tuple(
+        (
+            code(str(row.get("technique") or "")),
+            gain_cell(row.get("gain"), view.scale),
+            Cell(text=significant(row.get("pairs"))),
+            *(Cell(text=ratio(row.get(key))) for key in ("time_ratio", "size_ratio", "operations_ratio")),
+            Cell(text="start of the screen" if row.get("technique") in start else "", tone="accent"),
+        )
+        for row in view.inner_rows("gate", "rebuilt")
+    )
+    columns = (
+        Column(name="Whole network"),
+        Column(name=f"Gain in {_unit(view)}", kind="num"),
+        *(Column(name=name, kind="num") for name in ("Pairs", "Time", "Size", "Operations")),
+        Column(),
+    )
+    caption = (
+        "In pairs with the baseline on the pilot's splits. The screen starts from the best one where the lower bound "
+        "of its gain less its costs (one-sided 80 %) is above zero; the confirmation decides."
+    )
+    return [Table(columns=columns, rows=rows, caption=caption)] if rows else []
+
+
+def _unit(view: View) -> str:
+    return "points" if view.scale.percent else view.scale.unit or view.scale.label
 
 
 def _design(view: View) -> list[Block]:
