@@ -9,7 +9,17 @@ from torch import nn
 import burnish as bu
 from burnish.errors import UsageError
 from burnish.pipeline.dry_run import dry_run
-from burnish.pipeline.factors import clashes, factors, feasible_by, limited_to, norms, techniques_of
+from burnish.pipeline.factors import (
+    clashes,
+    factors,
+    feasible_by,
+    limited_to,
+    norms,
+    rebuilding,
+    rebuilding_names,
+    settles_norm,
+    techniques_of,
+)
 from burnish.pipeline.recipe import Recipe
 from burnish.pipeline.worth import SERVING, TECHNIQUE, cost_of
 from burnish.records import Cost, Run
@@ -64,6 +74,17 @@ def test_several_notations_of_one_technique_are_its_levels(plan) -> None:
 def test_what_is_no_technique_to_be_judged_is_refused(only, words) -> None:
     with pytest.raises(UsageError, match=words):
         limited_to((only,))
+
+
+def test_what_changes_the_whole_network_is_tried_before_the_screen_and_is_no_factor(plan) -> None:
+    only = ("Widen(factor=2)", "DenseTopology", "Dropout", "Widen( factor=2 )")
+    assert list(limited_to(only)) == ["Dropout"]
+    found = rebuilding(plan, only)
+    assert found.techniques == ["Widen(factor=2.0, noise=0.1)"] == rebuilding_names(only)[:1]
+    assert [reason["technique"].partition("(")[0] for reason in found.not_tried] == ["DenseTopology"]
+    assert list(names(factors(plan, norm=None, only=only))) == ["Dropout(rate=0.2)"]
+    assert settles_norm(["Widen()", "GroupNorm(groups=4)"])
+    assert not settles_norm(["Widen()"])
 
 
 def test_too_many_recipes_are_refused(plan) -> None:
