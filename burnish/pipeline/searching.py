@@ -28,10 +28,9 @@ from burnish.records import CompressionStep, Run, from_json, to_json
 __all__ = ["LADDER", "search"]
 
 Json = dict[str, Any]
-# Of the main job without a wish: two cuts, each as float and as int8, trained as long as the baseline. Half as long, a
-# cut of a quarter of the digits' network loses 0.3 points and is refused; at full length it loses nothing.
-LADDER = (Trial(ratio=0.25), Trial(ratio=0.5))
-SHORT = 4  # the first rung trains a quarter as long
+LADDER = (Trial(ratio=0.25), Trial(ratio=0.5))  # of the main job without a wish: two cuts, each as float and as int8
+SHORT = 8  # the first rung trains an eighth as long
+LONG = 2  # as many times the original's epochs
 TEACHING = 1.4  # a training step with a teacher costs so many times one without
 RETRAININGS = 2  # at most so many int8 forms are trained with their roundings
 
@@ -68,11 +67,11 @@ def search(
     if sizes or ladder is not None:
         planned = trials(shapes, ways.criteria) if sizes else list(ladder or ())
         planned = [ways.applied(trial) for trial in planned]
-        kept = affordable(planned, lambda some: _price(work, some, whole=not sizes), seconds)
+        kept = affordable(planned, lambda some: _price(work, some), seconds)
         cut_short = (
             f"{len(planned) - len(kept)} trials were left out to keep the time" if len(kept) < len(planned) else ""
         )
-        runs, tried = _trained(work, kept, stage, whole=not sizes)
+        runs, tried = _trained(work, kept, stage)
     else:
         runs, tried, cut_short = _deepest(work, max_drop, stage, ways, seconds)
     if cut_short:
@@ -98,18 +97,18 @@ def _judged(work: Work, runs: Sequence[Run], max_drop: float) -> Json:
 # -- training -------------------------------------------------------------------------------------
 
 
-def _trained(work: Work, planned: Sequence[Trial], stage: str, *, whole: bool) -> tuple[list[Run], list[Json]]:
-    """The runs of the trials that got their full length, `whole` the baseline's, and what became of every trial."""
+def _trained(work: Work, planned: Sequence[Trial], stage: str) -> tuple[list[Run], list[Json]]:
+    """The runs of the trials that got their full length, and what became of every trial."""
     kept, tried = list(planned), []
     racing = [trial for trial in planned if trial.kind == "prune"]  # a short training tells nothing from scratch
-    if len(racing) > 2 and not whole:
+    if len(racing) > 2:
         rung = work.runner.run([_spec(work, trial, stage, short=True) for trial in racing], may_fail=True)
         gain = work.data.task.primary.gain
         scores = [gain(0.0, run.score) if math.isfinite(run.score) else None for run in rung]
         ahead = survivors(list(zip(racing, scores, strict=True)))
         tried = [_row(t.name, r, "went on" if t in ahead else "given up") for t, r in zip(racing, rung, strict=True)]
         kept = [*ahead, *(trial for trial in planned if trial not in racing)]
-    runs = work.runner.run([_spec(work, trial, stage, whole=whole) for trial in kept], may_fail=True)
+    runs = work.runner.run([_spec(work, trial, stage) for trial in kept], may_fail=True)
     return runs, tried + [_row(trial.name, run, "") for trial, run in zip(kept, runs, strict=True)]
 
 
@@ -119,8 +118,8 @@ def _deepest(
     """Runs along a bisection for the deepest cut that costs little, and what became of each.
 
     Each cut is taught by the winner, and by the labels alone: ResNet-9 on CIFAR-10 after 12 epochs had more to learn
-    than it could teach. Every depth is trained at full length: a short training tells which cut is lightest, not which
-    one recovers.
+    than it could teach. What is refused then gets twice the epochs, of which a light network does several in the time
+    of one of the original's, and last another choice of channels.
     """
     runs: list[Run] = []
     tried: list[Json] = []
@@ -128,11 +127,11 @@ def _deepest(
 
     def any_accepted(planned: Sequence[Trial]) -> bool:
         nonlocal spent, cut_short
-        spent += _price(work, planned, whole=True)
+        spent += _price(work, planned)
         if seconds is not None and spent > seconds and runs:
             cut_short = f"{' and '.join(trial.name for trial in planned)} were left out to keep the time"
             return False
-        done = work.runner.run([_spec(work, trial, stage, whole=True) for trial in planned], may_fail=True)
+        done = work.runner.run([_spec(work, trial, stage) for trial in planned], may_fail=True)
         fine = [_costs_little(work, run, max_drop) for run in done]
         words = ["costs little enough" if ok else "costs too much" for ok in fine]
         tried.extend(_row(t.name, r, word) for t, r, word in zip(planned, done, words, strict=True))
@@ -143,8 +142,11 @@ def _deepest(
         return [ways.applied(Trial(ratio=ratio)), ways.applied(Trial(ratio=ratio, teacher=False))]
 
     found = deepest(lambda index: any_accepted(both(DEPTHS[index])), len(DEPTHS))
-    refused = DEPTHS[(0 if found is None else found + 1) :]
-    chances = last_chances(refused[0], ways, teacher=_better_taught(work, tried, both(refused[0]))) if refused else []
+    refused = list(DEPTHS[(0 if found is None else found + 1) :])
+    taught = bool(refused) and _better_taught(work, tried, both(refused[0]))
+    while refused and any_accepted([ways.applied(Trial(ratio=refused[0], teacher=taught, long=True))]):
+        refused.pop(0)
+    chances = last_chances(refused[0], ways, teacher=taught) if refused else []
     scratch = [] if found is None else [Trial(kind="scratch", ratio=DEPTHS[found])]
     for chance in (*scratch, *chances):
         if not cut_short:
@@ -194,8 +196,8 @@ def _row(name: str, run: Run, then: str) -> Json:
     return {"name": name, "epochs": run.epochs, "score": run.score, "status": run.status, "then": then}
 
 
-def _spec(work: Work, trial: Trial, stage: str, *, short: bool = False, whole: bool = False) -> Json:
-    epochs = work.base["epochs"] if whole else _epochs(work, trial)
+def _spec(work: Work, trial: Trial, stage: str, *, short: bool = False) -> Json:
+    epochs = _epochs(work, trial)
     return _spec_of(
         work,
         stage,
@@ -218,17 +220,19 @@ def _spec_of(work: Work, stage: str, index: int, **more: Any) -> Json:
 
 
 def _epochs(work: Work, trial: Trial) -> int:
-    """Half of the baseline's for fine-tuning, all of them from scratch."""
-    whole = work.base["epochs"]
-    return whole if trial.kind == "scratch" else max(2, round(whole / 2))
+    """The baseline's, or more of a light network.
+
+    Half as long is too short: a cut of a quarter of the digits' network then costs 0.3 points, at full length nothing.
+    """
+    return work.base["epochs"] * (LONG if trial.long else 1)
 
 
-def _price(work: Work, planned: Sequence[Trial], *, whole: bool = False) -> float:
+def _price(work: Work, planned: Sequence[Trial]) -> float:
     """Seconds to train `planned`, by the winner's speed: an upper bound, since they are smaller."""
     run = work.ledger.run(work.stage("finish")["winner"])
     per_epoch = TEACHING * ((run.cost.train_seconds if run.cost else None) or 0.0) / max(run.epochs, 1)
-    racing = [_epochs(work, trial) for trial in planned if trial.kind == "prune" and not whole]
-    epochs = float(sum(work.base["epochs"] if whole else _epochs(work, trial) for trial in planned))
+    racing = [_epochs(work, trial) for trial in planned if trial.kind == "prune"]
+    epochs = float(sum(_epochs(work, trial) for trial in planned))
     if len(racing) > 2:
         given_up = len(racing) - max(2, (len(racing) + 1) // 2)
         epochs += sum(racing) / SHORT - given_up * max(racing)
