@@ -14,6 +14,7 @@ from burnish.exporting.safetensors import save_weights
 from burnish.ledger import write_bytes
 from burnish.pipeline.deployed import layer_table, left_whole, winner_plan
 from burnish.pipeline.pruning import trained_network
+from burnish.pipeline.reading import reading
 from burnish.pipeline.searching import search
 from burnish.pipeline.sparse import sparse
 from burnish.pipeline.stages.compress import compression_report
@@ -90,8 +91,10 @@ def _put_in_place(work: Work, file: Json) -> None:
     plan, run = winner_plan(work), work.ledger.run(file["run"])
     write_bytes(work.root / "compressed.onnx", (work.root / file["path"]).read_bytes())
     save_weights(trained_network(plan, work.ledger, run.id), work.root / "compressed.safetensors")
+    read = reading(work.data, work.root / "compressed.onnx")
     package = ModelPackage(
-        task=work.data.task,
+        task=read.task,
+        temperature=read.temperature,
         preparation=work.data.preparation,
         source=work.plan.source.to_json(),
         techniques=tuple(work.stage("finish")["techniques"]),
@@ -126,7 +129,8 @@ def _tested(work: Work, require: str | None, found: Json, chosen: CompressionSte
 
 
 def _predictions(work: Work, path: str, split: Split) -> Any:
-    return work.data.task.decode(run_onnx(work.root / path, work.data.preparation.network_input(split.inputs)))
+    file = work.root / path
+    return reading(work.data, file).decode(run_onnx(file, work.data.preparation.network_input(split.inputs)))
 
 
 def _rejected(steps: list[CompressionStep], requirements: tuple[Any, ...]) -> str:

@@ -1,5 +1,6 @@
 """The Python interface and the commands beside `run`."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,8 @@ from torch import nn
 import burnish as bu
 from burnish.cli.recipe_file import read_recipe
 from burnish.errors import UsageError
+from burnish.evaluation.calibration import crossfit_temperature
+from burnish.exporting.runtime import run as run_onnx
 from burnish.pipeline import commands, searching
 from burnish.pipeline.recipe import Recipe
 from burnish.techniques import BatchNorm, LabelSmoothing
@@ -122,7 +125,13 @@ def test_trained_runs_are_compressed_and_exported(base, tmp_path, monkeypatch) -
     assert "as fast as before" in zeros["text"]
     told = bu.export(small, tmp_path / "small.onnx")
     assert told["bytes"] == (tmp_path / "small.onnx").stat().st_size
-    assert (tmp_path / "small.json").exists()
+    told = json.loads((tmp_path / "small.json").read_text())
+    split = runs.plan.data.replicate(1)
+    outputs = run_onnx(tmp_path / "small.onnx", split.preparation.network_input(split.validation.inputs))
+    read = crossfit_temperature(
+        outputs, split.validation.targets, split.task
+    )  # of its own
+    assert told["temperature"] == pytest.approx(read["temperature"] if read["accepted"] else 1.0)
     again = bu.compress(runs, max_drop=0.5)
     assert again["runs"] == small["runs"]
 

@@ -17,7 +17,8 @@ def compress(work: Work) -> dict[str, Any]:
     found = searching.search(work, work.recipe.require, work.recipe.max_drop, stage="compress", ladder=searching.LADDER)
     steps = [from_json(CompressionStep, s) for s in found["steps"]]
     chosen, requirement = _required(steps, work.recipe.require)
-    work.note(f"ships: {chosen.step}, {chosen.bytes:,} bytes")
+    what = "the best single network" if work.recipe.ensemble else "ships"
+    work.note(f"{what}: {chosen.step}, {chosen.bytes:,} bytes")
     if requirement.get("note"):
         work.note(requirement["note"])
     return found | {

@@ -1,13 +1,10 @@
 """What ships: model.onnx, baseline.onnx, float weights, and model.json with all that prediction needs."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from burnish.evaluation.calibration import crossfit_temperature
-from burnish.evaluation.thresholds import crossfit_threshold, crossfit_thresholds
 from burnish.exporting.latency import latency
 from burnish.exporting.onnx import export_onnx
 from burnish.exporting.package import ModelPackage, write_package
@@ -17,11 +14,11 @@ from burnish.ledger import write_bytes
 from burnish.model.build import probe_inputs
 from burnish.pipeline.deployed import example_batch
 from burnish.pipeline.pruning import trained_network
+from burnish.pipeline.reading import reading
 from burnish.pipeline.setup import plan_from_base
 from burnish.pipeline.stages.ensemble import shipped_ensemble
 from burnish.pipeline.work import Work
 from burnish.records import to_json
-from burnish.tasks import Classification, Multilabel, Task
 
 __all__ = ["export"]
 
@@ -46,13 +43,12 @@ def export(work: Work) -> dict[str, Any]:
     parity = _parity(work, network, work.root / chosen["path"])
     write_bytes(work.root / "model.onnx", (work.root / chosen["path"]).read_bytes())
     save_weights(network, work.root / "model.safetensors")
-    temperature, calibration = _temperature(work)
-    task, thresholds = _thresholds(work, temperature)
+    read = reading(work.data, work.root / "model.onnx")
     write_package(
         work.root,
         ModelPackage(
-            task=task,
-            temperature=temperature,
+            task=read.task,
+            temperature=read.temperature,
             preparation=work.data.preparation,
             source=source,
             techniques=tuple(finish["techniques"]),
@@ -69,38 +65,8 @@ def export(work: Work) -> dict[str, Any]:
         "baseline_bytes": exported.bytes,
         "parameters": chosen["parameters"],
     }
-    section |= _latencies(work) | thresholds | calibration
+    section |= _latencies(work) | read.report
     return to_json({"report": {"export": section}})
-
-
-def _temperature(work: Work) -> tuple[float, dict[str, Any]]:
-    """For classes: the temperature fitted on validation, where a cross-fitted one is better; and the proof."""
-    data = work.data
-    if data.task.kind != "classification":
-        return 1.0, {}
-    found = crossfit_temperature(_validation_outputs(work), data.validation.targets, data.task)
-    return (found["temperature"] if found["accepted"] else 1.0), {"calibration": found}
-
-
-def _validation_outputs(work: Work) -> Any:
-    return run_onnx(work.root / "model.onnx", work.data.preparation.network_input(work.data.validation.inputs))
-
-
-def _thresholds(work: Work, temperature: float) -> tuple[Task, dict[str, Any]]:
-    """The task with thresholds fitted on validation, where cross-fitted ones are better; and the proof."""
-    data = work.data
-    if isinstance(data.task, Classification) and data.task.outputs == 2:
-        decoded = data.task.decode(_validation_outputs(work) / temperature)
-        between = crossfit_threshold(decoded, data.validation.targets, data.task)
-        accepted = between is not None and between["accepted"]
-        moved = replace(data.task, threshold=between["threshold"]) if between and accepted else data.task
-        return moved, {} if between is None else {"threshold": between}
-    if not isinstance(data.task, Multilabel):
-        return data.task, {}
-    outputs = _validation_outputs(work)
-    found = crossfit_thresholds(data.task.decode(outputs), data.validation.targets, data.task)
-    task = replace(data.task, thresholds=tuple(found["thresholds"])) if found["accepted"] else data.task
-    return task, {"thresholds": found}
 
 
 def _parity(work: Work, network: Any, path: Path) -> dict[str, Any]:
