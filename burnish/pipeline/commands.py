@@ -54,7 +54,7 @@ def inspect_network(recipe: Recipe) -> "Inspection":
     """The recipe's network as `inspect` shows it, on its data or, where it is of the zoo, on noise.
 
     Raises:
-        UsageError: neither data nor a name of the zoo is given.
+        UsageError: neither data nor a name of the zoo is given, or techniques are given without data.
     """
     import torch
 
@@ -66,6 +66,10 @@ def inspect_network(recipe: Recipe) -> "Inspection":
 
     if recipe.data is not None:
         return api.inspect(checked_plan(recipe).then(*(parse(text) for text in recipe.techniques)))
+    if recipe.techniques:
+        raise UsageError(
+            f"`inspect --with {', '.join(recipe.techniques)}` needs --data too: techniques look at what they are for"
+        )
     if recipe.network and ":" not in recipe.network:
         as_source(recipe.network, None)  # an unknown name is said first
     inputs, outputs, vocabulary = _shown(recipe.network or "")

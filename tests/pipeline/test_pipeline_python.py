@@ -103,6 +103,8 @@ def test_inspect_shows_the_network_with_its_techniques() -> None:
     assert with_norm.parameters > without.parameters
     with pytest.raises(UsageError, match="unknown network 'cnnn'"):
         commands.inspect_network(bu.Recipe(network="cnnn", data=None))
+    with pytest.raises(UsageError, match="needs --data too"):
+        commands.inspect_network(bu.Recipe(network="cnn", data=None, techniques=("BatchNorm",)))
 
 
 def test_the_price_is_that_of_the_command(tmp_path) -> None:
