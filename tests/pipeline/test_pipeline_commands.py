@@ -128,9 +128,7 @@ def test_trained_runs_are_compressed_and_exported(base, tmp_path, monkeypatch) -
     told = json.loads((tmp_path / "small.json").read_text())
     split = runs.plan.data.replicate(1)
     outputs = run_onnx(tmp_path / "small.onnx", split.preparation.network_input(split.validation.inputs))
-    read = crossfit_temperature(
-        outputs, split.validation.targets, split.task
-    )  # of its own
+    read = crossfit_temperature(outputs, split.validation.targets, split.task)  # of its own
     assert told["temperature"] == pytest.approx(read["temperature"] if read["accepted"] else 1.0)
     again = bu.compress(runs, max_drop=0.5)
     assert again["runs"] == small["runs"]

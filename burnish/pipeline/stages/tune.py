@@ -144,6 +144,12 @@ def best_epoch(scores: list[float], error: float) -> tuple[int, float]:
     return epoch + 1, float(padded[epoch])
 
 
+def unsteadiness(scores: list[float]) -> float:
+    """The mean loss from one epoch to the next over the last third of a training, larger scores being better."""
+    last = np.asarray(scores[-max(len(scores) // 3, 2) :])
+    return float(np.maximum(-np.diff(last), 0.0).mean()) if len(last) > 1 else 0.0
+
+
 def _curve(work: Work, run: Run) -> list[float]:
     """The primary metric per epoch, larger is better."""
     primary = work.data.task.primary
