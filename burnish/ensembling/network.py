@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from burnish.ensembling.combination import SMALLEST, TIE, Combination
 from burnish.errors import UsageError
 
-__all__ = ["EnsembleNetwork"]
+__all__ = ["EnsembleNetwork", "WithSpread"]
 
 
 class EnsembleNetwork(nn.Module):
@@ -32,7 +32,10 @@ class EnsembleNetwork(nn.Module):
         self.register_buffer("intercepts", torch.tensor(combination.intercepts, dtype=torch.float32))
 
     def forward(self, inputs: Tensor) -> Tensor:
-        outputs = torch.stack([member(inputs) for member in self.members])
+        return self.combined(torch.stack([member(inputs) for member in self.members]))
+
+    def combined(self, outputs: Tensor) -> Tensor:
+        """One table `(B, outputs)` from those of the members, `(members, B, outputs)`."""
         if self.method == "stack":
             return self._stacked(outputs)
         if self.kind == "regression":
@@ -62,3 +65,18 @@ class EnsembleNetwork(nn.Module):
             certain = outputs.sigmoid().clamp(SMALLEST, 1 - SMALLEST)
             outputs = certain.log() - (1 - certain).log()
         return (outputs * self.coefficients.T[:, None, :]).sum(0) + self.intercepts
+
+
+class WithSpread(nn.Module):
+    """An ensemble of values that also says how far apart its members are: `(values, spread)`, both `(B, outputs)`.
+
+    The spread is the standard deviation over members, each counted once, on the scale of the outputs.
+    """
+
+    def __init__(self, ensemble: EnsembleNetwork) -> None:
+        super().__init__()
+        self.ensemble = ensemble
+
+    def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        outputs = torch.stack([member(inputs) for member in self.ensemble.members])
+        return self.ensemble.combined(outputs), outputs.std(0)

@@ -8,7 +8,7 @@ import copy
 import io
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from torch import nn
 
 from burnish.errors import BurnishError, ExportMismatch, UsageError
 from burnish.exporting.recurrent import lean
-from burnish.exporting.runtime import run, session
+from burnish.exporting.runtime import run_all, session
 from burnish.ledger.atomic import write_bytes
 
 if TYPE_CHECKING:
@@ -54,7 +54,13 @@ class ExportResult:
 
 
 def export_onnx(
-    model: nn.Module, example: torch.Tensor, path: Path, *, tolerance: float = 1e-4, opset: int = 20
+    model: nn.Module,
+    example: torch.Tensor,
+    path: Path,
+    *,
+    tolerance: float = 1e-4,
+    opset: int = 20,
+    outputs: Sequence[str] = ("output",),
 ) -> ExportResult:
     """Write `model` in evaluation mode to `path`, once it has been checked on several batch sizes.
 
@@ -64,6 +70,7 @@ def export_onnx(
         path: File to write; it is only touched after the check.
         tolerance: Largest allowed difference, relative to the largest output where that is above one.
         opset: ONNX operator set to aim for.
+        outputs: Names of the outputs; where there are several the network gives a tuple.
 
     Raises:
         UsageError: the example is empty.
@@ -75,7 +82,7 @@ def export_onnx(
     network = copy.deepcopy(model).cpu().eval()
     network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # or strides enter the graph
     rows = example.detach().cpu().contiguous()
-    proto, exporter = _converted(network, rows, opset)
+    proto, exporter = _converted(network, rows, opset, outputs)
     _strip(lean(proto))
     content = proto.SerializeToString(deterministic=True)
     with _silence():
@@ -91,13 +98,13 @@ def export_onnx(
     )
 
 
-def _converted(network: nn.Module, rows: torch.Tensor, opset: int) -> "tuple[ModelProto, str]":
+def _converted(network: nn.Module, rows: torch.Tensor, opset: int, outputs: Sequence[str]) -> "tuple[ModelProto, str]":
     traced = _repeated(rows, TRACED)
     failures = []
     for name, convert in (("dynamo", _dynamo), ("torchscript", _torchscript)):
         try:
             with _silence():
-                proto = convert(network, traced, opset)
+                proto = convert(network, traced, opset, outputs)
             session(proto.SerializeToString())
         except Exception as error:  # exporters raise whatever the network's code runs into
             failures.append(f"{name}: {str(error).strip().splitlines()[0] if str(error).strip() else type(error)}")
@@ -109,7 +116,7 @@ def _converted(network: nn.Module, rows: torch.Tensor, opset: int) -> "tuple[Mod
     )
 
 
-def _dynamo(network: nn.Module, traced: torch.Tensor, opset: int) -> "ModelProto":
+def _dynamo(network: nn.Module, traced: torch.Tensor, opset: int, outputs: Sequence[str]) -> "ModelProto":
     with torch.no_grad():
         program: Any = torch.onnx.export(
             network,
@@ -117,7 +124,7 @@ def _dynamo(network: nn.Module, traced: torch.Tensor, opset: int) -> "ModelProto
             dynamo=True,
             opset_version=opset,
             input_names=["input"],
-            output_names=["output"],
+            output_names=list(outputs),
             dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
             external_data=False,
             verbose=False,
@@ -125,7 +132,7 @@ def _dynamo(network: nn.Module, traced: torch.Tensor, opset: int) -> "ModelProto
     return program.model_proto
 
 
-def _torchscript(network: nn.Module, traced: torch.Tensor, opset: int) -> "ModelProto":
+def _torchscript(network: nn.Module, traced: torch.Tensor, opset: int, outputs: Sequence[str]) -> "ModelProto":
     import onnx
 
     buffer = io.BytesIO()
@@ -136,8 +143,8 @@ def _torchscript(network: nn.Module, traced: torch.Tensor, opset: int) -> "Model
         dynamo=False,
         opset_version=min(opset, LEGACY_OPSET),
         input_names=["input"],
-        output_names=["output"],
-        dynamic_axes={"input": {0: "batch"}, "output": {0: "batch"}},
+        output_names=list(outputs),
+        dynamic_axes={name: {0: "batch"} for name in ("input", *outputs)},
     )
     return onnx.load_model_from_string(buffer.getvalue())
 
@@ -179,8 +186,8 @@ def _compared(content: bytes, network: nn.Module, rows: torch.Tensor, tolerance:
     for size in (*BATCHES, len(rows)):
         batch = _repeated(rows, size)
         with torch.inference_mode():
-            ours.append(network(batch).float().numpy())
-        theirs.append(run(opened, batch.numpy(), batch=size))
+            ours.append(_table(network(batch)))
+        theirs.append(np.concatenate(run_all(opened, batch.numpy(), batch=size), axis=1))
         if ours[-1].shape != theirs[-1].shape:
             raise ExportMismatch(f"ONNX outputs have shape {theirs[-1].shape}, PyTorch's {ours[-1].shape}")
     reference, exported = np.concatenate(ours), np.concatenate(theirs)
@@ -195,6 +202,12 @@ def _compared(content: bytes, network: nn.Module, rows: torch.Tensor, tolerance:
         )
     same = reference.argmax(1) == exported.argmax(1) if reference.shape[1] > 1 else distance[:, 0] <= allowed
     return float(distance.max()), float(same.mean())
+
+
+def _table(answer: torch.Tensor | tuple[torch.Tensor, ...]) -> np.ndarray:
+    """All outputs side by side."""
+    parts = answer if isinstance(answer, tuple) else (answer,)
+    return torch.cat([part.float() for part in parts], 1).numpy()
 
 
 def _repeated(rows: torch.Tensor, size: int) -> torch.Tensor:

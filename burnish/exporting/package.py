@@ -11,10 +11,10 @@ import numpy as np
 
 from burnish.data.preparation import Preparation
 from burnish.errors import DataError, UsageError
-from burnish.exporting.runtime import run
+from burnish.exporting.runtime import run_all
 from burnish.ledger.atomic import write_text
 from burnish.records import dumps
-from burnish.tasks import Task, task_from_json
+from burnish.tasks import Regression, Task, task_from_json
 
 __all__ = ["ModelPackage", "predict_files", "predictions", "read_package", "write_package"]
 
@@ -110,7 +110,7 @@ def read_package(directory: Path) -> ModelPackage:
 def predictions(directory: Path, stored: Array, *, model: str = "model.onnx", batch: int = 256) -> Array:
     """Decoded predictions of the model in `directory` for stored inputs."""
     package = read_package(directory)
-    return _predicted(package, Path(directory) / model, stored, batch)
+    return _predicted(package, Path(directory) / model, stored, batch)[0]
 
 
 def predict_files(
@@ -127,7 +127,8 @@ def predict_files(
 
     Returns:
         Mappings with `file`, `row` (from 0; None for images), `prediction`, for classes `probability` (of the
-        prediction), and for classes and labels `probabilities` (by name).
+        prediction), for classes and labels `probabilities` (by name), and for values from an ensemble `spread`, the
+        standard deviation over its members.
 
     Raises:
         UsageError: no model there, or no files.
@@ -141,11 +142,11 @@ def predict_files(
     images = [path for path in paths if path.suffix.lower() in IMAGES]
     for start in range(0, len(images), batch):  # decoded in batches: folders may hold more than fits in memory
         part = images[start : start + batch]
-        answers = _predicted(package, Path(directory) / model, package.preparation.encode_files(part), batch)
-        results += _rows(package.task, answers, [(path, None) for path in part])
+        answers, spreads = _predicted(package, Path(directory) / model, package.preparation.encode_files(part), batch)
+        results += _rows(package.task, answers, spreads, [(path, None) for path in part])
     for path in (path for path in paths if path not in set(images)):
-        answers = _predicted(package, Path(directory) / model, _stored(package.preparation, path), batch)
-        results += _rows(package.task, answers, [(path, row) for row in range(len(answers))])
+        answers, spreads = _predicted(package, Path(directory) / model, _stored(package.preparation, path), batch)
+        results += _rows(package.task, answers, spreads, [(path, row) for row in range(len(answers))])
     return results
 
 
@@ -225,7 +226,8 @@ def _check_numbers(preparation: Preparation, stored: Array, path: Path) -> None:
         )
 
 
-def _predicted(package: ModelPackage, model: Path, stored: Array, batch: int) -> Array:
+def _predicted(package: ModelPackage, model: Path, stored: Array, batch: int) -> tuple[Array, Array | None]:
+    """Decoded predictions, and of an ensemble of values how far its members are apart, in the targets' unit."""
     preparation = package.preparation
     if not len(stored):
         raise DataError("there are no rows to predict")
@@ -237,11 +239,16 @@ def _predicted(package: ModelPackage, model: Path, stored: Array, batch: int) ->
                 f"an example of shape {stored.shape[1:]} becomes {inputs.shape[1:]} for the network, which was trained "
                 f"on {preparation.input_shape}: give inputs shaped like the training data"
             )
-        parts.append(run(model, inputs, batch=batch))
-    return package.decode(np.concatenate(parts))
+        parts.append(run_all(model, inputs, batch=batch))
+    outputs = [np.concatenate(found) for found in zip(*parts, strict=True)]
+    if len(outputs) == 1 or not isinstance(package.task, Regression):
+        return package.decode(outputs[0]), None
+    return package.decode(outputs[0]), package.task.width(outputs[1])
 
 
-def _rows(task: Task, answers: Array, places: list[tuple[Path, int | None]]) -> list[dict[str, Any]]:
+def _rows(
+    task: Task, answers: Array, spreads: Array | None, places: list[tuple[Path, int | None]]
+) -> list[dict[str, Any]]:
     rows = []
     for (path, row), answer, values in zip(places, task.answers(answers), answers, strict=True):
         line: dict[str, Any] = {"file": str(path), "row": row, "prediction": answer}
@@ -250,4 +257,6 @@ def _rows(task: Task, answers: Array, places: list[tuple[Path, int | None]]) -> 
         if task.kind in ("classification", "multilabel"):
             line["probabilities"] = dict(zip(task.names, values.tolist(), strict=True))
         rows.append(line)
+    for line, spread in zip(rows, [] if spreads is None else spreads.tolist(), strict=False):
+        line["spread"] = spread
     return rows

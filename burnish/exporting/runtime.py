@@ -10,7 +10,7 @@ from burnish.errors import UsageError
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-__all__ = ["example_inputs", "run", "session"]
+__all__ = ["example_inputs", "run", "run_all", "session"]
 
 Array = np.ndarray
 TYPES = {"tensor(float)": np.float32, "tensor(int64)": np.int64}
@@ -46,7 +46,14 @@ def session(model: "Path | str | bytes", *, threads: int = 1, optimized: bool = 
 
 
 def run(model: "Path | str | bytes | InferenceSession", inputs: Array, *, batch: int = 256, threads: int = 1) -> Array:
-    """Outputs `(n, outputs)`, float32, for network inputs `(n, ...)`, computed in batches of `batch`.
+    """The first outputs `(n, outputs)`, float32, for network inputs `(n, ...)`; see `run_all`."""
+    return run_all(model, inputs, batch=batch, threads=threads)[0]
+
+
+def run_all(
+    model: "Path | str | bytes | InferenceSession", inputs: Array, *, batch: int = 256, threads: int = 1
+) -> list[Array]:
+    """All outputs, each `(n, ...)`, for network inputs `(n, ...)`, computed in batches of `batch`.
 
     Args:
         model: A session, or what `session` takes.
@@ -61,9 +68,12 @@ def run(model: "Path | str | bytes | InferenceSession", inputs: Array, *, batch:
     given = opened.get_inputs()[0]
     values = np.asarray(inputs).astype(TYPES.get(given.type, np.float32), copy=False)
     _check_shape(values, given.shape)
+    if not len(values):
+        raise UsageError("there are no inputs to run the model on")
     parts = [values[start : start + batch] for start in range(0, len(values), batch)]
     try:
-        return np.concatenate([opened.run(None, {given.name: np.ascontiguousarray(part)})[0] for part in parts])
+        answers = [opened.run(None, {given.name: np.ascontiguousarray(part)}) for part in parts]
+        return [np.concatenate(found) for found in zip(*answers, strict=True)]
     except Exception as error:  # the runtime raises half a dozen types of its own
         raise UsageError(f"the model fails on inputs of shape {values.shape}: {error}") from error
 

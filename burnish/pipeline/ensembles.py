@@ -11,18 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import nn
+from torch import Tensor, nn
 
 from burnish.data.data import Data
 from burnish.ensembling.combination import Combination, as_tables
 from burnish.ensembling.judging import Judgement, crossfitted, judge, judged
 from burnish.ensembling.methods import average, goodness
-from burnish.ensembling.network import EnsembleNetwork
+from burnish.ensembling.network import EnsembleNetwork, WithSpread
 from burnish.ensembling.soups import greedy_soup
 from burnish.errors import UsageError
 from burnish.evaluation.predict import predict
 from burnish.exporting.latency import latency, ratio
-from burnish.exporting.onnx import export_onnx
+from burnish.exporting.onnx import ExportResult, export_onnx
 from burnish.exporting.package import ModelPackage, write_package
 from burnish.exporting.safetensors import save_weights
 from burnish.ledger import Ledger
@@ -310,7 +310,7 @@ def _exported(found: Found, members: Sequence[Member], root: Path) -> Json:
     root.mkdir(parents=True, exist_ok=True)
     tried = root / "ledger" / "models" / "ensemble.onnx"
     tried.parent.mkdir(parents=True, exist_ok=True)
-    whole = export_onnx(found.network, inputs, tried)
+    whole = export_whole(found.network, inputs, tried)
     alone = export_onnx(best.network, inputs, root / "baseline.onnx")
     times = latency({"best": root / "baseline.onnx", "ensemble": tried}, inputs.numpy()[:32])
     shipped, network = (whole, found.network) if judgement.accepted else (alone, best.network)
@@ -333,6 +333,13 @@ def _exported(found: Found, members: Sequence[Member], root: Path) -> Json:
         "latency_ratio": ratio(times["best"][1], times["ensemble"][1]),
         "size_ratio": whole.bytes / alone.bytes,
     }
+
+
+def export_whole(network: nn.Module, inputs: Tensor, path: Path) -> ExportResult:
+    """Write the network of an ensemble; that of values has how far its members are apart as a second output."""
+    if isinstance(network, EnsembleNetwork) and network.kind == "regression":
+        return export_onnx(WithSpread(network), inputs, path, outputs=("output", "spread"))
+    return export_onnx(network, inputs, path)
 
 
 def _table(times: Any) -> Json:

@@ -75,6 +75,11 @@ class Regression:
         table = np.asarray(outputs, dtype=np.float64).reshape(len(outputs), -1) * self.scale + self.center
         return table[:, 0] if len(self.columns) == 1 else table
 
+    def width(self, outputs: Array) -> Array:
+        """A deviation of outputs `(n, targets)` in the unit of the targets, shaped as `decode` shapes values."""
+        table = np.asarray(outputs, dtype=np.float64).reshape(len(outputs), -1) * np.abs(self.scale)
+        return table[:, 0] if len(self.columns) == 1 else table
+
     def evaluate(self, predictions: Array, targets: Array) -> dict[str, float]:
         return {name: METRICS[name](predictions, targets) for name in self.metric_names()}
 

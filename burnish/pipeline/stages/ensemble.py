@@ -14,7 +14,7 @@ from burnish.exporting.latency import latency, ratio
 from burnish.exporting.onnx import export_onnx
 from burnish.model.build import probe_inputs
 from burnish.pipeline.deployed import example_batch, winner_plan
-from burnish.pipeline.ensembles import combined
+from burnish.pipeline.ensembles import combined, export_whole
 from burnish.pipeline.members import Member
 from burnish.pipeline.pruning import trained_network
 from burnish.pipeline.running import spec
@@ -175,7 +175,7 @@ def _priced(work: Work, network: nn.Module, members: list[Member], used: tuple[i
     """The exported ensemble beside one of its members, in turns."""
     folder = work.ledger.path / "models"
     folder.mkdir(parents=True, exist_ok=True)
-    whole = export_onnx(network, probe_inputs(work.data), folder / FILE)
+    whole = export_whole(network, probe_inputs(work.data), folder / FILE)
     single = export_onnx(members[0].network, probe_inputs(work.data), folder / "member.onnx")
     times = latency({"member": folder / "member.onnx", "ensemble": folder / FILE}, example_batch(work), batches=(1,))
     operations = [members[i].cost.get("operations") for i in used]
