@@ -4,9 +4,8 @@
 
 Each case is trained at three rates around the range test's suggestion on each of some splits. Every split plays the
 trial once: a rule chooses a rate from its curves alone, and is judged by the mean score of that rate at the end of the
-trainings on all other splits. Rules: the best smoothed score; among those within one standard error of it the
-steadiest, or the smallest. `best known` is the rate that is best on the other splits. Digits alone without
-$BURNISH_DATA.
+trainings on all other splits. Rules: the best smoothed score, or the smallest rate within one standard error of it.
+`best known` is the rate that is best on the other splits. Digits alone without $BURNISH_DATA.
 """
 
 import argparse
@@ -22,7 +21,7 @@ import torch
 
 from burnish.data import Data, load
 from burnish.model.sources import as_source
-from burnish.pipeline.stages.tune import best_epoch, unsteadiness
+from burnish.pipeline.stages.tune import best_epoch, fair
 from burnish.plan import Optimizer, Plan
 from burnish.training import fit
 from burnish.training.range_test import range_test
@@ -35,7 +34,6 @@ FACTORS = (1 / 3, 1.0, 3.0)
 DIGITS = {  # network, epochs
     "digits resnet, 12": ("resnet", 12),
     "digits cnn, 30": ("cnn", 30),
-    "digits resnet, 30": ("resnet", 30),
 }
 Curves = dict[float, list[float]]  # by rate; larger is better
 
@@ -72,9 +70,7 @@ def curves(plan: Plan, split: int) -> Curves:
 def chosen(trial: Curves, error: float) -> dict[str, float]:
     """The rate that each rule takes from one trial."""
     scores = {factor: best_epoch(curve, 0.0)[1] for factor, curve in trial.items()}
-    best = max(scores, key=lambda f: scores[f])
-    near = [f for f in scores if scores[f] >= scores[best] - error]
-    return {"best": best, "steadiest": min(near, key=lambda f: unsteadiness(trial[f])), "smallest": min(near)}
+    return {"best": max(scores, key=lambda f: scores[f]), "smallest": fair(scores, error)}
 
 
 def judged(splits: list[Curves], errors: list[float]) -> dict[str, list[float]]:
