@@ -18,9 +18,11 @@ as pictures do, and what frozen layers give:
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 __all__ = ["backward", "sound_group_norms"]
 
@@ -40,20 +42,18 @@ def backward(loss: Tensor, network: nn.Module) -> None:
 
 
 @contextlib.contextmanager
-def sound_group_norms(network: nn.Module) -> Iterator[None]:
-    """Within, group norms of `network` get inputs in an order their gradient can be computed for."""
-    norms = [module for module in network.modules() if isinstance(module, nn.GroupNorm)]
-    handles = [norm.register_forward_pre_hook(_in_order) for norm in norms]
+def sound_group_norms() -> Iterator[None]:
+    """Within, group norms get inputs in an order their gradient can be computed for: modules and `F.group_norm`."""
+    before = functional.group_norm
+
+    def in_order(input: Tensor, *args: Any, **named: Any) -> Tensor:
+        return before(input if input.requires_grad else input.contiguous(), *args, **named)
+
+    functional.group_norm = in_order
     try:
         yield
     finally:
-        for handle in handles:
-            handle.remove()
-
-
-def _in_order(norm: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    given = args[0]
-    return args if given.requires_grad else (given.contiguous(), *args[1:])
+        functional.group_norm = before
 
 
 def _overruns(module: nn.Module) -> bool:

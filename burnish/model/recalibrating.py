@@ -40,7 +40,7 @@ def recalibrate(network: nn.Module, wanted: Mapping[str, Tensor], outputs: Any, 
             handle.remove()
     affine = [p for norm in norms.values() for p in (norm.weight, norm.bias) if p is not None]
     if affine and isinstance(outputs, Tensor):
-        with sound_group_norms(network):
+        with sound_group_norms():
             _approach(network, affine, outputs, inputs)
 
 

@@ -149,7 +149,7 @@ def fit(
         seed_everything(seed, "epoch", progress.epoch, *([] if group.first else [group.rank]))
         start = time.perf_counter()
         now = (step_loss, seed, progress.epoch, place, group, thawing, on_step)
-        with sound_group_norms(network):
+        with sound_group_norms():
             train_loss = _epoch(plan, data, network, optimizer, averages, *now)
         for average in averages.values():
             average.after_epoch(network, (progress.epoch + 1) / plan.epochs)
