@@ -99,18 +99,26 @@ def _repeat(x: Any, *, rows: int) -> Any:
     return x.expand(rows, *x.shape[1:]).contiguous() if isinstance(x, Tensor) else x
 
 
+@dataclass
+class _Seen:
+    """What a layer's last input held: its marks, and how many rows it had before they were cut to one."""
+
+    marks: Tensor | None = None
+    rows: int = 0
+
+
 def _watch(probe: nn.Module, names: dict[nn.Module, str], record: _Pass) -> list[Any]:
     handles = []
     for module, path in names.items():
         if not isinstance(module, (*SPEAKING, *HEARING, *SCALING)):
             continue
-        store: list[Any] = []
-        handles.append(module.register_forward_pre_hook(_before(module, path, record, store)))
-        handles.append(module.register_forward_hook(_after(module, path, record, store)))
+        seen = _Seen()
+        handles.append(module.register_forward_pre_hook(_before(module, path, record, seen)))
+        handles.append(module.register_forward_hook(_after(module, path, record, seen)))
     return handles
 
 
-def _before(module: nn.Module, path: str, record: _Pass, store: list[Any]) -> Any:
+def _before(module: nn.Module, path: str, record: _Pass, seen: _Seen) -> Any:
     """Note which channels of the input are marked, and hand the layer a clean one."""
 
     def hook(_: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -118,12 +126,12 @@ def _before(module: nn.Module, path: str, record: _Pass, store: list[Any]) -> An
         value = given.data if isinstance(given, PackedSequence) else given
         if not value.is_floating_point():
             return args
-        store[:] = [None, len(value)]
+        seen.marks, seen.rows = None, len(value)
         if not _any_marked(args):  # cheap, and true of most layers in most passes
             return (_first(value, record), *args[1:]) if isinstance(module, ALIKE) else args
         marks = value.isnan()
         if marks.any():
-            store[0] = marks
+            seen.marks = marks
             target = record.scaled if _passes(module) else record.found
             _note(target, path, marks.movedim(_axis(module, value), -1), _batch(module, value, record), record)
         if isinstance(given, PackedSequence):
@@ -134,16 +142,16 @@ def _before(module: nn.Module, path: str, record: _Pass, store: list[Any]) -> An
     return hook
 
 
-def _after(module: nn.Module, path: str, record: _Pass, store: list[Any]) -> Any:
+def _after(module: nn.Module, path: str, record: _Pass, seen: _Seen) -> Any:
     """Mark the channels of the layer whose turn it is; of a layer that works channel by channel, hand marks on."""
 
     def hook(_: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
-        if isinstance(module, ALIKE) and store:
-            output = output.repeat(store[1] // len(args[0]), *[1] * (output.ndim - 1))
+        if isinstance(module, ALIKE) and seen.rows:
+            output = output.repeat(seen.rows // len(args[0]), *[1] * (output.ndim - 1))
         if path == record.layer:
             mark = _marked_recurrent if isinstance(module, nn.RNNBase) else _marked
             return mark(module, output, record)  # type: ignore[arg-type]
-        marks = store[0] if store else None
+        marks = seen.marks
         if _passes(module) and marks is not None:
             if not isinstance(module, nn.LayerNorm) and marks.ndim > 2:
                 marks = marks.flatten(2).any(2).view(*marks.shape[:2], *[1] * (marks.ndim - 2))
