@@ -15,11 +15,10 @@ from burnish.errors import UsageError
 from burnish.evaluation.paired import paired_splits
 from burnish.ledger import Ledger
 from burnish.metrics import metric
-from burnish.pipeline.gains import by_examples, decoded, examples_se
+from burnish.pipeline.gains import by_examples, decoded, examples_se, over_examples
 from burnish.pipeline.worker import train_plan
 from burnish.plan import Plan
 from burnish.records import Comparison, Estimate, Finding, Run
-from burnish.studies.confirmation import corrected_error
 from burnish.training.loop import device_for
 
 if TYPE_CHECKING:
@@ -208,7 +207,7 @@ def compare_runs(
     note = "corrected resampled t over splits (Nadeau and Bengio 2003)"
     if example_se is not None:
         gains = np.array([primary.gain(b, a) for b, a in zip(*scores, strict=True)])
-        difference, p_value = _over_examples(difference, gains, n_train, n_validation, example_se)
+        difference, p_value = over_examples(difference, gains, n_train, n_validation, example_se)
         note = "t over seeds, with the variance over validation examples beside theirs"
     low, high = difference.low, difference.high
     verdict = "unclear" if low is None or high is None or low <= 0 <= high else "better" if low > 0 else "worse"
@@ -226,20 +225,6 @@ def compare_runs(
         pairs=tuple(zip(*scores, strict=True)),
         note=note,
     )
-
-
-def _over_examples(
-    plain: Estimate, gains: np.ndarray, n_train: int, n_validation: int, example_se: float
-) -> tuple[Estimate, float | None]:
-    """Interval and two-sided p value with the examples' variance beside the replicates'."""
-    from scipy import stats
-
-    error, dof = corrected_error(gains, n_train, n_validation, example_se=example_se)
-    if error == 0:
-        return plain, None
-    half = error * float(stats.t.ppf((1 + plain.level) / 2, dof))
-    p_value = 2 * float(stats.t.sf(abs(plain.value) / error, dof))
-    return replace(plain, low=plain.value - half, high=plain.value + half), p_value
 
 
 def _pairs(before: tuple[Run, ...], after: tuple[Run, ...]) -> list[tuple[Run, Run]]:

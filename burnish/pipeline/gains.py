@@ -2,16 +2,17 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from burnish.data import Data
 from burnish.metrics import Metric
-from burnish.records import Run
-from burnish.studies.confirmation import Decision, decide, example_error
+from burnish.records import Estimate, Run
+from burnish.studies.confirmation import Decision, corrected_error, decide, example_error
 
-__all__ = ["by_examples", "decoded", "examples_se", "gain_of", "least_gain", "tested"]
+__all__ = ["Decoded", "by_examples", "decoded", "examples_se", "gain_of", "least_gain", "over_examples", "tested"]
 
 Array = np.ndarray
 Decoded = tuple[Array, Array]  # predictions of a run, and the pool rows they belong to
@@ -54,9 +55,14 @@ def by_examples(data: Data) -> bool:
     return data.scheme.kind == "fixed" or len(data.validation_rows) >= len(data.train_rows)
 
 
-def examples_se(data: Data, arms: list[tuple[Decoded, Decoded]]) -> float:
-    """Spread over validation examples of the mean paired gain of `arms`, (before, after) for each split."""
-    primary = data.task.primary
+def examples_se(
+    data: Data, arms: list[tuple[Decoded, Decoded]], *, metric: Metric | None = None, resamples: int = 300
+) -> float:
+    """Spread over validation examples of the mean paired gain of `arms`, (before, after) for each split.
+
+    In the primary metric where no `metric` is given.
+    """
+    primary = metric or data.task.primary
     rows = [before[1] for before, _ in arms]
 
     def gain_on(j: int, positions: Array) -> float:
@@ -64,7 +70,21 @@ def examples_se(data: Data, arms: list[tuple[Decoded, Decoded]]) -> float:
         before, after = (primary(predictions[positions], targets) for predictions, _ in arms[j])
         return primary.gain(before, after)
 
-    return example_error(rows, gain_on) if arms else 0.0
+    return example_error(rows, gain_on, resamples=resamples) if arms else 0.0
+
+
+def over_examples(
+    plain: Estimate, gains: Array, n_train: int, n_validation: int, example_se: float
+) -> tuple[Estimate, float | None]:
+    """`plain`, a mean gain, and its two-sided p value with the examples' variance beside the replicates'."""
+    from scipy import stats
+
+    error, dof = corrected_error(gains, n_train, n_validation, example_se=example_se)
+    if error == 0:
+        return plain, None
+    half = error * float(stats.t.ppf((1 + plain.level) / 2, dof))
+    p_value = 2 * float(stats.t.sf(abs(plain.value) / error, dof))
+    return replace(plain, low=plain.value - half, high=plain.value + half), p_value
 
 
 def decoded(data: Data, directory: Path) -> Decoded:

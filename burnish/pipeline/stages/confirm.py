@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from burnish.evaluation.paired import paired_splits
-from burnish.pipeline.gains import by_examples, decoded, examples_se, gain_of, tested
+from burnish.pipeline.gains import Decoded, by_examples, decoded, examples_se, gain_of, over_examples, tested
 from burnish.pipeline.running import spec
 from burnish.pipeline.work import Work
 from burnish.records import Run, to_json
@@ -22,6 +22,7 @@ from burnish.studies.confirmation import (
 __all__ = ["confirm", "confirmed_pairs", "cost_ratio", "examples_error"]
 
 FIRST_SPLIT = 201
+RESAMPLES = 100  # for metrics that decide nothing
 CHEAPER = 0.95  # of equals, the recipe ships where it costs at most so much of the baseline
 SECONDARY = ("accuracy", "f1_macro", "precision_macro", "recall_macro", "log_loss", "ece", "rmse", "mae", "r2")
 Pairs = list[tuple[Run, Run]]
@@ -98,9 +99,14 @@ def _decide(work: Work, pairs: Pairs, looks: tuple[int, ...]) -> Decision:
 
 def examples_error(work: Work, pairs: Pairs) -> float:
     """Spread over validation examples of the mean paired gain: they are a sample too."""
+    return examples_se(work.data, _predictions(work, pairs))
+
+
+def _predictions(work: Work, pairs: Pairs) -> list[tuple[Decoded, Decoded]]:
+    """Of the pairs of which both runs finished."""
     place, data = work.ledger.run_directory, work.data
     done = [pair for pair in pairs if math.isfinite(gain_of(data.task.primary, pair))]
-    return examples_se(data, [(decoded(data, place(b.id)), decoded(data, place(a.id))) for b, a in done])
+    return [(decoded(data, place(b.id)), decoded(data, place(a.id))) for b, a in done]
 
 
 def _ships(decision: Decision, pairs: Pairs, recipe: list[str]) -> list[str]:
@@ -154,13 +160,24 @@ def _secondary(work: Work, pairs: Pairs) -> dict[str, Any]:
     from burnish.metrics import METRICS
 
     done = [p for p in pairs if math.isfinite(gain_of(work.data.task.primary, p))]
+    arms, n_train, n_validation = [], len(work.data.train_rows), len(work.data.validation_rows)
+    if by_examples(work.data):
+        arms = _predictions(work, pairs)
     found = {}
     for name in SECONDARY:
         if len(done) < 2 or name == work.data.task.primary.name or name not in done[0][0].scores:
             continue
         before, after = ([p[i].scores[name] for p in done] for i in (0, 1))
         gain, _ = paired_splits(
-            before, after, METRICS[name], n_train=len(work.data.train_rows), n_validation=len(work.data.validation_rows)
+            before,
+            after,
+            METRICS[name],
+            n_train=n_train,
+            n_validation=n_validation,
         )
+        if arms:
+            spread = examples_se(work.data, arms, metric=METRICS[name], resamples=RESAMPLES)
+            gains = np.array([METRICS[name].gain(*pair) for pair in zip(before, after, strict=True)])
+            gain, _ = over_examples(gain, gains, n_train, n_validation, spread)
         found[name] = {"before": float(np.mean(before)), "after": float(np.mean(after)), "gain": gain}
     return found
