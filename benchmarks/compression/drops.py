@@ -105,8 +105,8 @@ def main() -> None:
             )
         chosen = item["chosen"]
         print(
-            f"{item['case']:20} chosen among {len(item['rows'])}: costs more than {100 * ALLOWED:g} point in "
-            f"{chosen['too_dear']:.1%} of draws, gain {100 * chosen['mean_gain']:+.2f}, x{chosen['size_ratio']:.2f} bytes"
+            f"{item['case']:20} chosen of {len(item['rows'])}: costs more than {100 * ALLOWED:g} point in "
+            f"{chosen['too_dear']:.1%}, gain {100 * chosen['mean_gain']:+.2f}, x{chosen['size_ratio']:.2f} bytes"
         )
     shares = [row["held"] for item in found for row in item["rows"]]
     print(f"all: {np.mean(shares):.1%} over {len(shares)} files; lowest {min(shares):.1%}")
