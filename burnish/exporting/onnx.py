@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from burnish.errors import BurnishError, ExportMismatch, UsageError
+from burnish.exporting.projected import spelled_out
 from burnish.exporting.recurrent import lean
 from burnish.exporting.runtime import run_all, session
 from burnish.ledger.atomic import write_bytes
@@ -82,7 +83,7 @@ def export_onnx(
     network = copy.deepcopy(model).cpu().eval()
     network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # or strides enter the graph
     rows = example.detach().cpu().contiguous()
-    proto, exporter = _converted(network, rows, opset, outputs)
+    proto, exporter = _converted(spelled_out(network), rows, opset, outputs)
     _strip(lean(proto))
     content = proto.SerializeToString(deterministic=True)
     with _silence():
