@@ -60,15 +60,16 @@ class _StepByStep(nn.Module):
     def _passed(self, sequence: Tensor, state: State, layer: int, *, backwards: bool) -> tuple[Tensor, State]:
         """One layer in one direction over `(T, B, F)`."""
         suffix = f"_l{layer}{'_reverse' if backwards else ''}"
-        read = {name: getattr(self.layer, f"{name}{suffix}") for name in ("weight_ih", "weight_hh", "weight_hr")}
-        given = sequence @ read["weight_ih"].T
+        names = ("weight_ih", "weight_hh", "weight_hr")
+        into, recurrent, projected = (getattr(self.layer, f"{name}{suffix}").T for name in names)  # once, not each step
+        given = sequence @ into
         if self.layer.bias:
             given = given + getattr(self.layer, f"bias_ih{suffix}") + getattr(self.layer, f"bias_hh{suffix}")
         (h, c), outputs = state, []
         steps = range(len(sequence))
         for t in reversed(steps) if backwards else steps:
-            i, f, g, o = (given[t] + h @ read["weight_hh"].T).chunk(4, 1)
+            i, f, g, o = (given[t] + h @ recurrent).chunk(4, 1)
             c = f.sigmoid() * c + i.sigmoid() * g.tanh()
-            h = (o.sigmoid() * c.tanh()) @ read["weight_hr"].T
+            h = (o.sigmoid() * c.tanh()) @ projected
             outputs.append(h)
         return torch.stack(outputs[::-1] if backwards else outputs), (h, c)
