@@ -28,8 +28,8 @@ __all__ = [
     "affordable",
     "deepest",
     "distinct",
-    "last_chances",
     "lightest",
+    "long_ways",
     "nearest_miss",
     "retrainable",
     "survivors",
@@ -199,19 +199,16 @@ def deepest(accepted: Callable[[int], bool], count: int) -> int | None:
     return low if low >= 0 else None
 
 
-def last_chances(ratio: float, ways: Ways, *, teacher: bool = True) -> list[Trial]:
-    """Other ways to a cut that was refused, in long trainings.
+def long_ways(ways: Ways, *, teacher: bool = True) -> list[Trial]:
+    """Long trainings of every choice of channels, at no depth yet.
 
     Example:
-        >>> [trial.name for trial in last_chances(0.6, Ways(), teacher=False)]
-        ['pruned 60% global by labels long', 'pruned 60% taylor by labels long']
+        >>> [trial.name for trial in long_ways(Ways(), teacher=False)]
+        ['pruned 0% by labels long', 'pruned 0% global by labels long', 'pruned 0% taylor by labels long']
     """
-    others = [
-        Trial(ratio=ratio, scope="global", teacher=teacher, long=True),
-        Trial(ratio=ratio, criterion="taylor", teacher=teacher, long=True),
-    ]
-    usual = ways.applied(Trial(ratio=ratio, teacher=teacher, long=True))
-    return list(dict.fromkeys(trial for trial in map(ways.applied, others) if trial != usual))
+    usual = Trial(ratio=0.0, teacher=teacher, long=True)
+    others = (usual, replace(usual, scope="global"), replace(usual, criterion="taylor"))
+    return list(dict.fromkeys(map(ways.applied, others)))
 
 
 def distinct(shapes: Sequence[Shape]) -> list[Shape]:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from burnish.compression.frontier import Requirement, parse_requirements
@@ -13,7 +14,7 @@ from burnish.compression.search import (
     Ways,
     affordable,
     deepest,
-    last_chances,
+    long_ways,
     retrainable,
     survivors,
     trials,
@@ -119,38 +120,37 @@ def _deepest(
 
     Each cut is taught by the winner, and by the labels alone: ResNet-9 on CIFAR-10 after 12 epochs had more to learn
     than it could teach. What is refused then gets twice the epochs, of which a light network does several in the time
-    of one of the original's, and last another choice of channels.
+    of one of the original's, with every choice of channels; a choice that recovers goes on to the next depth.
     """
     runs: list[Run] = []
     tried: list[Json] = []
     spent, cut_short = 0.0, ""
 
-    def any_accepted(planned: Sequence[Trial]) -> bool:
+    def accepted(planned: Sequence[Trial]) -> list[Trial]:
         nonlocal spent, cut_short
         spent += _price(work, planned)
         if seconds is not None and spent > seconds and runs:
-            cut_short = f"{' and '.join(trial.name for trial in planned)} were left out to keep the time"
-            return False
+            cut_short = cut_short or f"{' and '.join(trial.name for trial in planned)} were left out to keep the time"
+            return []
         done = work.runner.run([_spec(work, trial, stage) for trial in planned], may_fail=True)
         fine = [_costs_little(work, run, max_drop) for run in done]
         words = ["costs little enough" if ok else "costs too much" for ok in fine]
         tried.extend(_row(t.name, r, word) for t, r, word in zip(planned, done, words, strict=True))
         runs.extend(done)
-        return any(fine)
+        return [trial for trial, ok in zip(planned, fine, strict=True) if ok]
 
     def both(ratio: float) -> list[Trial]:
         return [ways.applied(Trial(ratio=ratio)), ways.applied(Trial(ratio=ratio, teacher=False))]
 
-    found = deepest(lambda index: any_accepted(both(DEPTHS[index])), len(DEPTHS))
+    found = deepest(lambda index: bool(accepted(both(DEPTHS[index]))), len(DEPTHS))
     refused = list(DEPTHS[(0 if found is None else found + 1) :])
     taught = bool(refused) and _better_taught(work, tried, both(refused[0]))
-    while refused and any_accepted([ways.applied(Trial(ratio=refused[0], teacher=taught, long=True))]):
+    going = long_ways(ways, teacher=taught)
+    while refused and going:
+        going = accepted([replace(way, ratio=refused[0]) for way in going])
         refused.pop(0)
-    chances = last_chances(refused[0], ways, teacher=taught) if refused else []
-    scratch = [] if found is None else [Trial(kind="scratch", ratio=DEPTHS[found])]
-    for chance in (*scratch, *chances):
-        if not cut_short:
-            any_accepted([chance])
+    if found is not None:
+        accepted([Trial(kind="scratch", ratio=DEPTHS[found])])
     return runs, tried, cut_short
 
 
