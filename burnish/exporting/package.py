@@ -143,10 +143,10 @@ def predict_files(
     for start in range(0, len(images), batch):  # decoded in batches: folders may hold more than fits in memory
         part = images[start : start + batch]
         answers, spreads = _predicted(package, Path(directory) / model, package.preparation.encode_files(part), batch)
-        results += _rows(package.task, answers, spreads, [(path, None) for path in part])
+        results += _rows(package.task, answers, [(path, None) for path in part], spreads)
     for path in (path for path in paths if path not in set(images)):
         answers, spreads = _predicted(package, Path(directory) / model, _stored(package.preparation, path), batch)
-        results += _rows(package.task, answers, spreads, [(path, row) for row in range(len(answers))])
+        results += _rows(package.task, answers, [(path, row) for row in range(len(answers))], spreads)
     return results
 
 
@@ -247,7 +247,7 @@ def _predicted(package: ModelPackage, model: Path, stored: Array, batch: int) ->
 
 
 def _rows(
-    task: Task, answers: Array, spreads: Array | None, places: list[tuple[Path, int | None]]
+    task: Task, answers: Array, places: list[tuple[Path, int | None]], spreads: Array | None = None
 ) -> list[dict[str, Any]]:
     rows = []
     for (path, row), answer, values in zip(places, task.answers(answers), answers, strict=True):
