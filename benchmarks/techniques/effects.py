@@ -49,7 +49,13 @@ ALSO = ("log_loss", "ece", "f1_macro", "mae")  # other metrics whose gain is kep
 # Other settings than the default where the default cannot be measured on these networks.
 SETTINGS: dict[str, str] = {}
 # Techniques that are measured elsewhere, and where.
-ELSEWHERE: dict[str, str] = {"Transfer": "transfer_cifar.py and transfer_text.py"}
+SMALLER = "`benchmarks/compression/compare.py`, against the network it is made from and beside other tools"
+ELSEWHERE: dict[str, str] = {
+    "Transfer": "`benchmarks/techniques/transfer_cifar.py` and `transfer_text.py`",
+    "Prune": SMALLER,
+    "Quantize": SMALLER,
+    "Distill": SMALLER,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -293,6 +299,10 @@ def keep(file: Path, name: str, found: list[dict[str, Any]], refused: dict[str, 
     records[name] = {
         "measured": [_rounded(told[data]) for data in sorted(told, key=_place)],
         "not_applicable": {data: reasons[data] for data in sorted(reasons, key=_place)},
+    }
+    records |= {
+        key: {"measured": records.get(key, {}).get("measured", []), "not_applicable": {}, "elsewhere": where}
+        for key, where in ELSEWHERE.items()
     }
     ordered = {key: records[key] for key in sorted(records)}
     file.write_text(json.dumps(ordered, indent=1) + "\n", encoding="utf-8")

@@ -19,7 +19,8 @@ def measured(name: str) -> dict[str, Any]:
     """The record of the technique called `name`.
 
     Keys: `measured`, a list with one entry for each data set (`data, technique, metric, baseline, gain, n, ...`), and
-    `not_applicable`, reasons by data set. Both are empty for what was not measured.
+    `not_applicable`, reasons by data set. Both are empty for what was not measured. `elsewhere` names, where it is
+    there, the benchmarks that measure it instead.
     """
     return _records().get(name, {"measured": [], "not_applicable": {}})
 

@@ -58,6 +58,7 @@ def _effects(effects: dict[str, Any]) -> list[str]:
         for e in effects["measured"]
     ]
     lines += [f"- {data}: does not apply: {reason}" for data, reason in effects["not_applicable"].items()]
+    lines += [f"- by {effects['elsewhere']}"] if "elsewhere" in effects else []
     return ["Measured:", "", *lines] if lines else ["Not measured yet."]
 
 

@@ -101,6 +101,7 @@ def _measured(effects: dict[str, Any]) -> list[str]:
 
     lines = [f"{effect['data']}: {told(effect)}" for effect in effects["measured"]]
     lines += [f"{data}: does not apply: {reason}" for data, reason in effects["not_applicable"].items()]
+    lines += [f"by {effects['elsewhere']}"] if "elsewhere" in effects else []
     return lines or ["not yet"]
 
 
