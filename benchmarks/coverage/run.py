@@ -62,6 +62,8 @@ def lively(model, inputs):
         if isinstance(module, torch.nn.modules.batchnorm._BatchNorm) and module.affine:
             torch.nn.init.uniform_(module.weight, 0.8, 1.2)
             torch.nn.init.normal_(module.bias, 0, 0.1)
+        if isinstance(module, torch.nn.Linear) and not module.weight.any():  # a head of zeros hides all before it
+            torch.nn.init.normal_(module.weight, 0, 0.02)
     return estimated(model, inputs)
 
 
