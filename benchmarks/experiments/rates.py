@@ -21,7 +21,7 @@ import torch
 
 from burnish.data import Data, load
 from burnish.model.sources import as_source
-from burnish.pipeline.stages.tune import best_epoch, fair
+from burnish.pipeline.stages.tune import best_epoch, fair, standard_error
 from burnish.plan import Optimizer, Plan
 from burnish.training import fit
 from burnish.training.range_test import range_test
@@ -84,12 +84,6 @@ def judged(splits: list[Curves], errors: list[float]) -> dict[str, list[float]]:
     return found
 
 
-def _error(plan: Plan, curve: list[float]) -> float:
-    n, top = len(plan.data.validation_rows), max(curve)
-    bounded = plan.data.task.primary.bounded
-    return math.sqrt(max(top * (1 - top), 0.25 / n) / n) if bounded else 0.02 * abs(top)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--splits", type=int, default=8)
@@ -105,7 +99,7 @@ def main() -> None:
             if not kept.exists():
                 kept.write_text(json.dumps({str(f): curve for f, curve in curves(plan, split).items()}))
             splits.append({float(f): curve for f, curve in json.loads(kept.read_text()).items()})
-        errors = [_error(plan, max(s.values(), key=lambda curve: curve[-1])) for s in splits]
+        errors = [standard_error(plan.data, max(max(s.values(), key=lambda curve: curve[-1]))) for s in splits]
         found = judged(splits, errors)
         unit = 100 if plan.data.task.primary.bounded else 1
         report[name] = {rule: float(np.mean(values)) for rule, values in found.items()}

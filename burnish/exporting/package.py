@@ -257,6 +257,7 @@ def _rows(
         if task.kind in ("classification", "multilabel"):
             line["probabilities"] = dict(zip(task.names, values.tolist(), strict=True))
         rows.append(line)
-    for line, spread in zip(rows, [] if spreads is None else spreads.tolist(), strict=False):
-        line["spread"] = spread
+    if spreads is not None:
+        for line, spread in zip(rows, spreads.tolist(), strict=True):
+            line["spread"] = spread
     return rows

@@ -29,10 +29,6 @@ class Reading:
     temperature: float = 1.0
     report: dict[str, Any] = field(default_factory=dict)
 
-    def decode(self, outputs: np.ndarray) -> np.ndarray:
-        """Predictions for outputs `(n, outputs)`, as the description beside the file gives them."""
-        return self.task.decode(outputs / self.temperature if self.task.kind == "classification" else outputs)
-
 
 def reading(data: Data, file: Path) -> Reading:
     """The reading of the ONNX `file`, fitted on validation; each part only where a cross-fitted one is better."""

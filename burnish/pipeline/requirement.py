@@ -1,5 +1,6 @@
 """Compress a finished run to a requirement: `latency_ms<=2, bytes<=500_000`."""
 
+from pathlib import Path
 from typing import Any
 
 from burnish.compression.frontier import choose, parse_requirements
@@ -14,7 +15,7 @@ from burnish.exporting.safetensors import save_weights
 from burnish.ledger import write_bytes
 from burnish.pipeline.deployed import layer_table, left_whole, winner_plan
 from burnish.pipeline.pruning import trained_network
-from burnish.pipeline.reading import reading
+from burnish.pipeline.reading import Reading, reading
 from burnish.pipeline.searching import search
 from burnish.pipeline.sparse import sparse
 from burnish.pipeline.stages.compress import compression_report
@@ -68,14 +69,15 @@ def compress_to(
         report["requirement"] = {"text": require, "met": False, "message": message}
         work.ledger.put_stage("search", {"report": report})
         raise RequirementNotMet(message, result=found | {"chosen": None, "require": require}) from None
-    _put_in_place(work, found["files"][chosen.step])
+    read = reading(work.data, work.root / found["files"][chosen.step]["path"])
+    _put_in_place(work, found["files"][chosen.step], read)
     report["requirement"] = {"text": require, "met": True, "message": ""} if require else {"skipped": "none was given"}
     report["layers"] = layer_table(work, found["files"], chosen.step)
     report["left_whole"] = left_whole(work, found["files"], chosen.step)
     report["compressed"] = {
         "step": chosen.step,
         "path": "compressed.onnx",
-        "test": _tested(work, require, found, chosen),
+        "test": _tested(work, require, found, chosen, read),
     }
     work.ledger.put_stage("search", {"report": to_json(report)})
     return found | {
@@ -86,12 +88,11 @@ def compress_to(
     }
 
 
-def _put_in_place(work: Work, file: Json) -> None:
+def _put_in_place(work: Work, file: Json, read: Reading) -> None:
     """compressed.onnx, its float weights, and a description that rebuilds and feeds it."""
     plan, run = winner_plan(work), work.ledger.run(file["run"])
     write_bytes(work.root / "compressed.onnx", (work.root / file["path"]).read_bytes())
     save_weights(trained_network(plan, work.ledger, run.id), work.root / "compressed.safetensors")
-    read = reading(work.data, work.root / "compressed.onnx")
     package = ModelPackage(
         task=read.task,
         temperature=read.temperature,
@@ -104,7 +105,7 @@ def _put_in_place(work: Work, file: Json) -> None:
     write_package(work.root, package, name="compressed.json")
 
 
-def _tested(work: Work, require: str | None, found: Json, chosen: CompressionStep) -> Json:
+def _tested(work: Work, require: str | None, found: Json, chosen: CompressionStep, read: Reading) -> Json:
     """The chosen file and the one it came from on the sealed test set: the last thing that is done."""
     data, task = work.data, work.data.task
     if data.test is None:
@@ -113,8 +114,9 @@ def _tested(work: Work, require: str | None, found: Json, chosen: CompressionSte
     openings = work.ledger.record_opening(reason, data.fingerprint)
     split = data.open_test(reason)
     work.note(f"the test set is opened: {len(split)} examples, opening {openings}")
-    paths = [found["files"][name]["path"] for name in ("float", chosen.step)]
-    before, after = (_predictions(work, path, split) for path in paths)
+    whole, small = (work.root / found["files"][name]["path"] for name in ("float", chosen.step))
+    before = _predictions(work, whole, reading(data, whole), split)
+    after = _predictions(work, small, read, split)
     name = task.primary.name
     return to_json(
         {
@@ -128,9 +130,10 @@ def _tested(work: Work, require: str | None, found: Json, chosen: CompressionSte
     )
 
 
-def _predictions(work: Work, path: str, split: Split) -> Any:
-    file = work.root / path
-    return reading(work.data, file).decode(run_onnx(file, work.data.preparation.network_input(split.inputs)))
+def _predictions(work: Work, file: Path, read: Reading, split: Split) -> Any:
+    preparation = work.data.preparation
+    package = ModelPackage(task=read.task, temperature=read.temperature, preparation=preparation)
+    return package.decode(run_onnx(file, preparation.network_input(split.inputs)))
 
 
 def _rejected(steps: list[CompressionStep], requirements: tuple[Any, ...]) -> str:

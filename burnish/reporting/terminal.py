@@ -99,7 +99,7 @@ def _rebuilt(view: View) -> "Table":
     from rich.text import Text
 
     start = view.inner("screening", "start") or ()
-    table = _grid(f"whole network, gain in {_unit(view)}", "in pairs", "time", "size", "")
+    table = _grid(f"whole network, gain in {view.unit}", "in pairs", "time", "size", "")
     for row in view.inner_rows("gate", "rebuilt"):
         text = str(row.get("technique"))
         costs = [ratio(row.get(key)) for key in ("time_ratio", "size_ratio")]
@@ -108,15 +108,11 @@ def _rebuilt(view: View) -> "Table":
     return table
 
 
-def _unit(view: View) -> str:
-    return "points" if view.scale.percent else view.scale.unit or label(view.metric)
-
-
 def _effects(view: View) -> "Table":
     from rich.text import Text
 
     rows = view.inner_rows("screening", "effects")
-    table = _grid(f"technique, effect in {_unit(view)}", "at the recipe", f"at the {view.start}", "")
+    table = _grid(f"technique, effect in {view.unit}", "at the recipe", f"at the {view.start}", "")
     for row in sorted(rows, key=lambda r: not r.get("in_recipe"))[:MOST]:
         name = ("● " if row.get("in_recipe") else "  ") + str(row.get("technique"))
         cells = [_bare_gain(view, row.get(key)) for key in ("at_recipe", "at_baseline")]

@@ -56,6 +56,11 @@ class View:
         return "start" if self.inner("screening", "start") else "baseline"
 
     @property
+    def unit(self) -> str:
+        """What gains of the primary metric are counted in."""
+        return "points" if self.scale.percent else self.scale.unit or self.scale.label
+
+    @property
     def scale(self) -> Scale:
         """How the primary metric is written."""
         score = estimate(self.inner("baseline", "score"))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from burnish.data import Data
 from burnish.pipeline.price import runs_of, seconds_of, spoken
 from burnish.pipeline.running import spec
 from burnish.pipeline.setup import plan_from_base
@@ -15,7 +16,7 @@ from burnish.studies.budget import Budget, fit_to_time
 from burnish.training.feed import steps_per_epoch
 from burnish.training.range_test import range_test
 
-__all__ = ["best_epoch", "fair", "trial_epochs", "tune"]
+__all__ = ["best_epoch", "fair", "standard_error", "trial_epochs", "tune"]
 
 SPLIT = 1  # of its own: the pilot measures the tuned baseline on other splits
 STEPS = {"quick": 1000}  # steps of a trial; other budgets:
@@ -48,7 +49,7 @@ def tune(work: Work) -> dict[str, Any]:
     usable = {t["lr"]: t for t in tuned if t["score"] is not None}
     if usable:
         scores = {rate: sign * t["score"] for rate, t in usable.items()}
-        best = usable[fair(scores, _error(work, max(scores.values())))]
+        best = usable[fair(scores, standard_error(work.data, max(scores.values())))]
         base["lr"] = best["lr"]
         if not recipe.epochs:
             base["epochs"] = max(best["best_epoch"], min(base["epochs"], 3))
@@ -177,14 +178,14 @@ def _summary(work: Work, run: Run, *, fixed: bool) -> dict[str, Any]:
     curve = _curve(work, run)
     if not curve or run.status != "done":
         return {"lr": run.detail["lr"], "score": None, "best_epoch": None, "status": run.status}
-    epoch, score = best_epoch(curve, _error(work, max(curve)))
+    epoch, score = best_epoch(curve, standard_error(work.data, max(curve)))
     score = float(np.mean(curve[-3:])) if fixed else score
     sign = 1.0 if work.data.task.primary.greater_is_better else -1.0
     return {"lr": run.detail["lr"], "score": sign * score, "best_epoch": epoch, "status": run.status}
 
 
-def _error(work: Work, score: float) -> float:
-    """About one standard error of `score` over the validation rows; of unbounded metrics 2 % of it."""
-    n = len(work.data.validation_rows)
-    bounded = work.data.task.primary.bounded
+def standard_error(data: Data, score: float) -> float:
+    """About one standard error of `score` over the validation rows; of an unbounded primary metric 2 % of it."""
+    n = len(data.validation_rows)
+    bounded = data.task.primary.bounded
     return math.sqrt(max(score * (1 - score), 0.25 / n) / n) if bounded else 0.02 * abs(score)

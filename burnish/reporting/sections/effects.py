@@ -74,7 +74,7 @@ def _forest(view: View, rows: list[dict[str, Any]]) -> Table:
         Column(name="Size", kind="num", title="size against the baseline"),
         Column(name="Verdict"),
     )
-    caption = f"Effects in {_unit(view)} with {level} % intervals, n = {known[0].n if known else 0} runs."
+    caption = f"Effects in {view.unit} with {level} % intervals, n = {known[0].n if known else 0} runs."
     strong = tuple(i for i, row in enumerate(rows) if row.get("in_recipe"))
     return Table(
         columns=columns,
@@ -180,7 +180,7 @@ def _rebuilt(view: View) -> list[Block]:
     )
     columns = (
         Column(name="Whole network"),
-        Column(name=f"Gain in {_unit(view)}", kind="num"),
+        Column(name=f"Gain in {view.unit}", kind="num"),
         *(Column(name=name, kind="num") for name in ("Pairs", "Time", "Size", "Operations")),
         Column(),
     )
@@ -189,10 +189,6 @@ def _rebuilt(view: View) -> list[Block]:
         "of its gain less its costs (one-sided 80 %) is above zero; the confirmation decides."
     )
     return [Table(columns=columns, rows=rows, caption=caption)] if rows else []
-
-
-def _unit(view: View) -> str:
-    return "points" if view.scale.percent else view.scale.unit or view.scale.label
 
 
 def _design(view: View) -> list[Block]:
