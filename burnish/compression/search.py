@@ -199,14 +199,14 @@ def deepest(accepted: Callable[[int], bool], count: int) -> int | None:
     return low if low >= 0 else None
 
 
-def long_ways(ways: Ways, *, teacher: bool = True) -> list[Trial]:
-    """Long trainings of every choice of channels, at no depth yet.
+def long_ways(ways: Ways, ratio: float, *, teacher: bool = True) -> list[Trial]:
+    """Long trainings of every choice of channels.
 
     Example:
-        >>> [trial.name for trial in long_ways(Ways(), teacher=False)]
-        ['pruned 0% by labels long', 'pruned 0% global by labels long', 'pruned 0% taylor by labels long']
+        >>> [trial.name for trial in long_ways(Ways(), 0.6, teacher=False)]
+        ['pruned 60% by labels long', 'pruned 60% global by labels long', 'pruned 60% taylor by labels long']
     """
-    usual = Trial(ratio=0.0, teacher=teacher, long=True)
+    usual = Trial(ratio=ratio, teacher=teacher, long=True)
     others = (usual, replace(usual, scope="global"), replace(usual, criterion="taylor"))
     return list(dict.fromkeys(map(ways.applied, others)))
 

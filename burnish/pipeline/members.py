@@ -17,8 +17,8 @@ from burnish.errors import UsageError
 from burnish.ledger import Ledger
 from burnish.pipeline.api import Runs
 from burnish.pipeline.checking import checked_plan
-from burnish.pipeline.commands import recorded_recipe
 from burnish.pipeline.pruning import trained_network
+from burnish.pipeline.recipe import Recipe
 from burnish.pipeline.setup import plan_from_base
 from burnish.pipeline.work import HANDED
 from burnish.plan import Plan
@@ -131,7 +131,7 @@ def _of_directory(root: Path) -> list[Member]:
         )
     tuned = ledger.stage("tune")
     assert tuned is not None, "a directory with trained networks has settled the baseline's numbers"
-    plan = checked_plan(recorded_recipe(root))
+    plan = checked_plan(Recipe.recorded(root))
     changed = {run.id for run in runs if run.data != plan.data.fingerprint}
     if changed:
         raise UsageError(f"the data of {root} have changed since it was trained; put them back, or train it again")

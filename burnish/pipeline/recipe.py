@@ -7,11 +7,13 @@ import re
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from burnish.compression.frontier import parse_requirements
 from burnish.diagnosis.thresholds import Thresholds
 from burnish.errors import UsageError
+from burnish.ledger import Ledger
 
 __all__ = ["Recipe"]
 
@@ -147,6 +149,12 @@ class Recipe:
                 raise UsageError(f"the recipe has an unknown key {key!r}{hint}; known are {', '.join(known)}")
             clean[name] = tuple(value) if isinstance(value, list) else value
         return cls(**clean)
+
+    @classmethod
+    def recorded(cls, root: Path) -> "Recipe":
+        """The recipe that directory `root` was started with."""
+        known = {field.name for field in dataclasses.fields(cls)}
+        return cls.from_mapping({key: value for key, value in Ledger(root).recipe().items() if key in known})
 
     def to_json(self) -> dict[str, Any]:
         """All values that differ from the defaults, plus those that name the job."""

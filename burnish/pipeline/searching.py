@@ -143,12 +143,12 @@ def _deepest(
         return [ways.applied(Trial(ratio=ratio)), ways.applied(Trial(ratio=ratio, teacher=False))]
 
     found = deepest(lambda index: bool(accepted(both(DEPTHS[index]))), len(DEPTHS))
-    refused = list(DEPTHS[(0 if found is None else found + 1) :])
-    taught = bool(refused) and _better_taught(work, tried, both(refused[0]))
-    going = long_ways(ways, teacher=taught)
-    while refused and going:
-        going = accepted([replace(way, ratio=refused[0]) for way in going])
-        refused.pop(0)
+    refused = DEPTHS[(0 if found is None else found + 1) :]
+    going = long_ways(ways, refused[0], teacher=_better_taught(work, tried, both(refused[0]))) if refused else []
+    for ratio in refused:
+        going = accepted([replace(way, ratio=ratio) for way in going])
+        if not going:
+            break
     if found is not None:
         accepted([Trial(kind="scratch", ratio=DEPTHS[found])])
     return runs, tried, cut_short

@@ -15,9 +15,9 @@ from burnish.exporting.safetensors import save_weights
 from burnish.ledger import Ledger
 from burnish.model.build import probe_inputs
 from burnish.model.sources import as_source
-from burnish.pipeline.commands import recorded_recipe
 from burnish.pipeline.deployed import example_batch, winner_plan
 from burnish.pipeline.pruning import trained_network
+from burnish.pipeline.recipe import Recipe
 from burnish.pipeline.setup import plan_from_base
 from burnish.pipeline.students import Distillation, distill
 from burnish.pipeline.work import HANDED, Work, opened
@@ -62,7 +62,7 @@ def distill_run(
         NotApplicable: the network cannot be narrowed.
     """
     root = Path(run)
-    recipe, handed = recorded_recipe(root), Ledger(root).recipe().get(HANDED)
+    recipe, handed = Recipe.recorded(root), Ledger(root).recipe().get(HANDED)
     if plan is None and handed is not None:
         raise UsageError(
             f"{root} was started from Python with a plan for {handed}, which no flag describes; use "

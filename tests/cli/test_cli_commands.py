@@ -12,7 +12,7 @@ import pytest
 from burnish.cli.main import main
 from burnish.errors import RequirementNotMet
 from burnish.ledger import Ledger
-from burnish.pipeline import commands
+from burnish.pipeline.commands import directory, job, look, runs, ship
 from burnish.pipeline.recipe import Recipe
 from burnish.records import Comparison, Cost, Estimate, Finding, Run
 from burnish.studies.outcomes import outcomes
@@ -36,8 +36,9 @@ def library(monkeypatch):
     """Replaces a function of `burnish.pipeline.commands` by a stand-in with the same signature."""
 
     def replace(name, result):
-        stand_in = create_autospec(getattr(commands, name), return_value=result)
-        monkeypatch.setattr(commands, name, stand_in)
+        (home,) = (module for module in (directory, job, look, runs, ship) if name in module.__all__)
+        stand_in = create_autospec(getattr(home, name), return_value=result)
+        monkeypatch.setattr(home, name, stand_in)
         return stand_in
 
     return replace

@@ -12,7 +12,7 @@ from torch import nn
 from burnish.errors import UsageError
 from burnish.model.sources import ModelSource, as_source
 from burnish.model.zoo import PUBLISHED, ZOO, form_of
-from burnish.pipeline.commands import inspect_network
+from burnish.pipeline.commands.look import inspect_network
 from burnish.pipeline.recipe import Recipe
 
 HERE = Path(__file__).parents[2] / "benchmarks" / "coverage"  # has what lets torchvision be imported here

@@ -12,7 +12,8 @@ from burnish.cli.recipe_file import read_recipe
 from burnish.errors import UsageError
 from burnish.evaluation.calibration import crossfit_temperature
 from burnish.exporting.runtime import run as run_onnx
-from burnish.pipeline import commands, searching
+from burnish.pipeline import searching
+from burnish.pipeline.commands import job, look, runs
 from burnish.pipeline.recipe import Recipe
 from burnish.techniques import BatchNorm, LabelSmoothing
 
@@ -70,42 +71,42 @@ def test_quick_diagnosis_trains_nothing(base) -> None:
 
 def test_compare_two_sides_given_by_hand() -> None:
     both = replace(QUICK, techniques=("LabelSmoothing(alpha=0.1)",), against=("WeightDecay(value=0.05)",))
-    found = commands.compare_technique(both)
+    found = runs.compare_technique(both)
     assert (found.before, found.after) == ("WeightDecay(value=0.05)", "LabelSmoothing(alpha=0.1)")
     assert found.difference.n == len(found.pairs) == 3
     assert found.verdict in ("CONFIRMED", "EQUIVALENT", "UNRESOLVED", "NOTHING_TO_GAIN")
     with pytest.raises(UsageError, match="both sides"):
-        commands.compare_technique(replace(both, against=both.techniques))
+        runs.compare_technique(replace(both, against=both.techniques))
     with pytest.raises(UsageError, match="--with"):
-        commands.compare_technique(QUICK)
+        runs.compare_technique(QUICK)
 
 
 def test_train_command_and_comparison_of_directories(tmp_path) -> None:
-    runs = commands.train(QUICK, seeds=2, out=tmp_path / "a")
-    commands.train(replace(QUICK, techniques=(repr(BatchNorm()),)), seeds=2, out=tmp_path / "b")
-    found = commands.compare_runs(tmp_path / "a", tmp_path / "b")
-    assert found.pairs[0][0] == pytest.approx(runs[0].score)
+    trained = runs.train(QUICK, seeds=2, out=tmp_path / "a")
+    runs.train(replace(QUICK, techniques=(repr(BatchNorm()),)), seeds=2, out=tmp_path / "b")
+    found = runs.compare_runs(tmp_path / "a", tmp_path / "b")
+    assert found.pairs[0][0] == pytest.approx(trained[0].score)
     with pytest.raises(UsageError, match="is it a run directory"):
-        commands.compare_runs(tmp_path / "a", tmp_path / "c")
+        runs.compare_runs(tmp_path / "a", tmp_path / "c")
 
 
 def test_a_dry_run_trains_nothing(tmp_path) -> None:
     events: list[dict] = []
-    commands.study(QUICK, dry_run=True, out=tmp_path / "s", observer=events.append)
+    job.study(QUICK, dry_run=True, out=tmp_path / "s", observer=events.append)
     assert any(e["event"] == "plan" for e in events)
     assert not any(e["event"] == "run" for e in events)
 
 
 def test_inspect_needs_no_data_for_the_zoo() -> None:
-    assert commands.inspect_network(Recipe(network="mlp", data=None)).parameters > 0
+    assert look.inspect_network(Recipe(network="mlp", data=None)).parameters > 0
     with pytest.raises(UsageError, match="--data"):
-        commands.inspect_network(Recipe(network="net.py:make", data=None))
+        look.inspect_network(Recipe(network="net.py:make", data=None))
 
 
 def test_init_names_what_it_finds(tmp_path) -> None:
     (tmp_path / "table.csv").write_text("a,label\n1,2\n")
     (tmp_path / "net.py").write_text("def make_net(outputs):\n    pass\n")
-    text = commands.init(tmp_path)
+    text = job.init(tmp_path)
     assert f"data: {tmp_path / 'table.csv'}" in text
     assert "network: net.py:make_net" in text
     (tmp_path / "recipe.yaml").write_text(text)

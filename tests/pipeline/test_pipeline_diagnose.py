@@ -13,7 +13,7 @@ from torch import nn
 import burnish as bu
 from burnish.diagnosis.catalogue import QUICK, RULES
 from burnish.errors import UsageError
-from burnish.pipeline import commands
+from burnish.pipeline.commands import look
 from burnish.pipeline.recipe import Recipe
 
 
@@ -31,7 +31,7 @@ def photos(tmp_path: Path) -> Path:
 def test_quick_asks_every_rule_that_trains_nothing_and_writes_a_report(photos: Path, tmp_path: Path) -> None:
     (photos / "dog" / "broken.png").write_bytes(b"no image")
     out = tmp_path / "out"
-    found = commands.diagnose(Recipe(data=str(photos), network="cnn"), quick=True, out=out)
+    found = look.diagnose(Recipe(data=str(photos), network="cnn"), quick=True, out=out)
     by_rule = {finding.rule: finding for finding in found}
     assert set(QUICK) <= set(by_rule)
     assert by_rule["D5"].state == "fires"
@@ -41,13 +41,13 @@ def test_quick_asks_every_rule_that_trains_nothing_and_writes_a_report(photos: P
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "dog/broken.png" in page
     assert len(page) < 400_000
-    again = commands.diagnose(Recipe(data=str(photos), network="cnn"), quick=True, out=out)
+    again = look.diagnose(Recipe(data=str(photos), network="cnn"), quick=True, out=out)
     assert [f.rule for f in again] == [f.rule for f in found]
 
 
 def test_a_threshold_of_the_recipe_arrives() -> None:
     recipe = Recipe(threshold=("start_loss_off=0.000001",))
-    fires = {f.rule for f in commands.diagnose(recipe, quick=True) if f.state == "fires"}
+    fires = {f.rule for f in look.diagnose(recipe, quick=True) if f.state == "fires"}
     assert "R1" in fires
     with pytest.raises(UsageError, match="did you mean 'start_loss_off'"):
         Recipe(threshold=("start_los_off=1",))

@@ -11,7 +11,7 @@ import pytest
 import burnish as bu
 from burnish.errors import LedgerError, UsageError
 from burnish.ledger import Ledger
-from burnish.pipeline import commands
+from burnish.pipeline.commands import directory, ship
 from burnish.pipeline.recipe import Recipe
 
 RECIPE = Recipe(budget="quick", epochs=2, lr=3e-3, only=("Mixup", "LabelSmoothing", "BatchNorm"))
@@ -104,8 +104,8 @@ def test_a_job_that_lost_half_its_runs_ends_with_the_same_numbers(finished, tmp_
     copy = tmp_path / "copy"
     shutil.copytree(root, copy)
     runs = sorted((copy / "ledger" / "runs").iterdir())
-    for directory in runs[::2]:
-        shutil.rmtree(directory)
+    for run in runs[::2]:
+        shutil.rmtree(run)
     for stage in (copy / "ledger" / "stages").iterdir():
         if stage.stem not in ("prepare", "preflight", "tune"):
             stage.unlink()
@@ -151,7 +151,7 @@ def test_predict_agrees_with_the_recorded_predictions(finished, tmp_path) -> Non
 def test_the_report_can_be_made_again(finished) -> None:
     root, report, _ = finished
     (root / "report.html").unlink()
-    commands.report(root)
+    directory.report(root)
     assert (root / "report.html").exists()
     assert json.loads((root / "report.json").read_text()) == report
 
@@ -161,7 +161,7 @@ def test_compress_to_a_requirement(finished) -> None:
 
     root, _, _ = finished
     first = Ledger(root).stage("compress")
-    found = commands.compress(root, require="bytes<=100_000_000", max_drop=0.5)
+    found = ship.compress(root, require="bytes<=100_000_000", max_drop=0.5)
     assert Path(found["path"]).exists()
     ours, theirs = ({n: i for n, i in part.items() if "2" in n} for part in (found["files"], first["files"]))
     assert ours == theirs  # files that the job made are not made again
@@ -172,7 +172,7 @@ def test_compress_to_a_requirement(finished) -> None:
     cut = "pruned" in found["chosen"] or "scratch" in found["chosen"]
     assert any("outputs" in row["reason"] for row in told["left_whole"]) == cut
     with pytest.raises(RequirementNotMet, match="nearest") as miss:
-        commands.compress(root, require="bytes<=10", max_drop=0.5)
+        ship.compress(root, require="bytes<=10", max_drop=0.5)
     assert miss.value.result["frontier"]
     assert not miss.value.result["shapes"]
     assert json.loads((root / "report.json").read_text())["requirement"]["met"] is False
@@ -180,6 +180,6 @@ def test_compress_to_a_requirement(finished) -> None:
 
 def test_an_unfinished_directory_cannot_be_compressed_or_exported(tmp_path) -> None:
     with pytest.raises(LedgerError):
-        commands.compress(tmp_path / "nothing")
+        ship.compress(tmp_path / "nothing")
     with pytest.raises(UsageError, match="is it a run directory"):
-        commands.export(tmp_path / "nothing", tmp_path / "m.onnx")
+        ship.export(tmp_path / "nothing", tmp_path / "m.onnx")

@@ -11,7 +11,7 @@ from torch import nn
 import burnish as bu
 from burnish.errors import UsageError
 from burnish.ledger import Ledger
-from burnish.pipeline import commands
+from burnish.pipeline.commands import job, look, runs, ship
 from burnish.plan import Optimizer
 from burnish.records import Estimate, Finding
 from burnish.techniques import Dropout
@@ -85,7 +85,7 @@ def test_inspect_takes_a_plan_or_a_module_with_an_example(arms) -> None:
 def test_a_job_started_from_python_is_compressed_with_its_plan(tmp_path) -> None:
     Ledger(tmp_path).open(bu.Recipe().to_json() | {"plan_from_python": "make_net"})
     with pytest.raises(UsageError, match="plan=plan"):
-        commands.compress(tmp_path)
+        ship.compress(tmp_path)
 
 
 def test_a_job_that_chooses_takes_no_techniques(tmp_path) -> None:
@@ -99,21 +99,21 @@ def test_a_job_that_chooses_takes_no_techniques(tmp_path) -> None:
 
 def test_inspect_shows_the_network_with_its_techniques() -> None:
     recipe = bu.Recipe(network="cnn", techniques=("BatchNorm()",))
-    with_norm, without = commands.inspect_network(recipe), commands.inspect_network(replace(recipe, techniques=()))
+    with_norm, without = look.inspect_network(recipe), look.inspect_network(replace(recipe, techniques=()))
     assert with_norm.parameters > without.parameters
     with pytest.raises(UsageError, match="unknown network 'cnnn'"):
-        commands.inspect_network(bu.Recipe(network="cnnn", data=None))
+        look.inspect_network(bu.Recipe(network="cnnn", data=None))
     with pytest.raises(UsageError, match="needs --data too"):
-        commands.inspect_network(bu.Recipe(network="cnn", data=None, techniques=("BatchNorm",)))
+        look.inspect_network(bu.Recipe(network="cnn", data=None, techniques=("BatchNorm",)))
 
 
 def test_the_price_is_that_of_the_command(tmp_path) -> None:
     events: list[dict] = []
     recipe = bu.Recipe(budget="quick", epochs=1, lr=1e-3)
-    commands.study(recipe, dry_run=True, out=tmp_path / "s", observer=events.append)
-    commands.train(recipe, seeds=2, out=tmp_path / "t", observer=events.append)
-    runs = [line for e in events if e["event"] == "plan" for line in e["lines"] if line.startswith("runs: ")]
-    assert runs == [
+    job.study(recipe, dry_run=True, out=tmp_path / "s", observer=events.append)
+    runs.train(recipe, seeds=2, out=tmp_path / "t", observer=events.append)
+    lines = [line for e in events if e["event"] == "plan" for line in e["lines"] if line.startswith("runs: ")]
+    assert lines == [
         "runs: pilot 4, gate 4, screen 12, candidates 9, confirm 6 (at most 35)",
         "runs: train 2 (at most 2)",
     ]

@@ -42,7 +42,7 @@ def evaluate(
     metric: Annotated[str | None, typer.Option("--metric", metavar="NAME", help="Metric that is compared.")] = None,
 ) -> None:
     """Measure saved predictions again, with intervals. Needs no torch."""
-    from burnish.pipeline.commands import evaluate as measure
+    from burnish.pipeline.commands.directory import evaluate as measure
 
     found = measure(path, split=split, metric=metric)
     show(asked, found, None if asked.json else _qualities(found))

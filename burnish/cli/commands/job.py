@@ -42,7 +42,7 @@ def study(
 ) -> None:
     """Find out which techniques pay, in a designed experiment, without compressing or exporting."""
     recipe, out = asked.job(network)
-    from burnish.pipeline.commands import study as run_study
+    from burnish.pipeline.commands.job import study as run_study
 
     with watching(json=asked.json, quiet=asked.quiet, kept=out) as observer:
         result = run_study(recipe, out=out, dry_run=dry_run, observer=observer)
@@ -57,7 +57,7 @@ def init(
 ) -> None:
     """Write a commented recipe.yaml from what is in the folder."""
     from burnish.ledger import write_text
-    from burnish.pipeline.commands import init as write_recipe
+    from burnish.pipeline.commands.job import init as write_recipe
 
     file = folder / "recipe.yaml"
     if not folder.is_dir():

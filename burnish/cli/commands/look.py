@@ -19,7 +19,7 @@ __all__ = ["diagnose", "inspect", "techniques"]
 def inspect(asked: Asked, network: Network = None) -> None:
     """List the layers of a network with shapes, parameters and operations."""
     recipe, _ = asked.job(network, **({"data": None} if network else {}))
-    from burnish.pipeline.commands import inspect_network
+    from burnish.pipeline.commands.look import inspect_network
 
     with watching(json=asked.json, quiet=True):
         inspection = inspect_network(recipe)
@@ -34,7 +34,7 @@ def diagnose(
 ) -> None:
     """Say what limits a network, with the evidence, and what to try."""
     recipe, out = asked.job(network)
-    from burnish.pipeline.commands import diagnose as find
+    from burnish.pipeline.commands.look import diagnose as find
     from burnish.pipeline.suggested import suggested
 
     with watching(json=asked.json, quiet=asked.quiet, kept=out) as observer:
@@ -57,7 +57,7 @@ def techniques(
 ) -> None:
     """Show the catalogue of techniques, or one of them."""
     if learned:
-        from burnish.pipeline.commands import learned as pool
+        from burnish.pipeline.commands.look import learned as pool
 
         found = pool(learned, technique=name)
         show(asked, found, None if asked.json else table(LEARNED, map(_learned, found["rows"])))

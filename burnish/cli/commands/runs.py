@@ -28,7 +28,7 @@ def train(
 ) -> None:
     """Train a network, with techniques or without, and print scores with intervals."""
     recipe, out = asked.job(network)
-    from burnish.pipeline.commands import train as train_plans
+    from burnish.pipeline.commands.runs import train as train_plans
     from burnish.pipeline.stages.pilot import score_estimate, usable
 
     with watching(json=asked.json, quiet=asked.quiet, kept=out) as observer:
@@ -59,7 +59,7 @@ def compare(
     """
     given = what or []
     if len(given) == 2:
-        from burnish.pipeline.commands import compare_runs
+        from burnish.pipeline.commands.runs import compare_runs
 
         comparison = compare_runs(Path(given[0]), Path(given[1]))
         show(asked, comparison, _lines(comparison))
@@ -69,7 +69,7 @@ def compare(
     recipe, out = asked.job(given[0] if given else None)
     if not recipe.techniques:
         raise UsageError('nothing to compare: name two run directories, or a technique: --with "Dropout(rate=0.2)"')
-    from burnish.pipeline.commands import compare_technique
+    from burnish.pipeline.commands.runs import compare_technique
 
     with watching(json=asked.json, quiet=asked.quiet, kept=out) as observer:
         comparison = compare_technique(recipe, out=out, observer=observer)

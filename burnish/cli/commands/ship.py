@@ -53,7 +53,7 @@ def compress(
 ) -> None:
     """Prune, quantize and distill the network of a run; exit 3 when the requirement cannot be met."""
     from burnish.errors import RequirementNotMet
-    from burnish.pipeline.commands import compress as shrink
+    from burnish.pipeline.commands.ship import compress as shrink
 
     try:
         with watching(json=asked.json, quiet=asked.quiet, kept=run) as observer:
@@ -90,7 +90,7 @@ def export(
     ] = None,
 ) -> None:
     """Write the network of a run as ONNX, after checking that it computes the same."""
-    from burnish.pipeline.commands import export as write_model
+    from burnish.pipeline.commands.ship import export as write_model
 
     with watching(json=asked.json, quiet=True):
         result = write_model(run, path or Path(f"{run.resolve().name}.onnx"))
