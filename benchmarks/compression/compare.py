@@ -5,9 +5,10 @@
 For each network and seed: PyTorch eager, ONNX Runtime float, ONNX Runtime's own quantization, NNCF's quantization,
 torch-pruning by its tutorial at 50 % with as many epochs of fine-tuning as Burnish's, and the fastest network that
 `bu.compress(max_drop=0.01)` finds on validation (pruned with the original as teacher, or narrow from scratch; float or
-int8). All latencies of a network are measured in one process, call by call in turns, with one thread.
+int8). All latencies of a network are measured in one process, call by call in turns, with one thread; among them those
+of a file that only copies its input, which no tool can go below.
 Data are found through BURNISH_DATA (default ../shared/data). Needs the extra package `nncf`. Writes results.json beside
-this file.
+this file, and prints its tables as Markdown with `--tables`.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 from cases import CASES, Case
+from comparison_tables import tables
 from peers import named_failure, nncf_ptq, onnx_runtime_ptq, torch_pruning
 from torch import nn
 
@@ -35,6 +37,7 @@ HERE = Path(__file__).parent
 SECONDS = 4.0
 REFERENCE = "ONNX Runtime float"
 EAGER = "PyTorch eager"
+NOTHING = "a copy of the input"
 
 
 def compared(case: Case, seed: int, root: Path) -> dict[str, Any]:
@@ -59,13 +62,14 @@ def compared(case: Case, seed: int, root: Path) -> dict[str, Any]:
         files["torch-pruning 50%"] = target
     small = bu.compress(runs, max_drop=0.01, out=folder / "burnish")
     files["Burnish"] = Path(small["path"])
-    rows = _measured(plan, model, files)
+    rows, nothing = _measured(plan, model, files, folder / "nothing.onnx")
     frontier = [point for point in small["frontier"] if point["on_frontier"] and point["accepted"]]
     return to_json(
         {
             "case": case.name,
             "seed": seed,
             "rows": rows,
+            "nothing_ms": nothing,
             "failures": failures,
             "chosen": small["chosen"],
             "frontier": frontier,
@@ -81,12 +85,16 @@ def _on_split(plan: bu.Plan, seed: int) -> bu.Plan:
     return replace(plan, data=plan.data.replicate(seed))
 
 
-def _measured(plan: bu.Plan, model: nn.Module, files: dict[str, Path]) -> list[dict[str, Any]]:
-    """Test accuracy with the paired difference to the float file, bytes, and latency in turns."""
+def _measured(
+    plan: bu.Plan, model: nn.Module, files: dict[str, Path], nothing: Path
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Test accuracy with the paired difference to the float file, bytes, and latency in turns; and that of a copy."""
+    _write_copy(files[REFERENCE], nothing)
     test = plan.data.open_test("side-by-side comparison of compression tools")
     inputs, task = plan.data.preparation.network_input(test.inputs), plan.data.task
     predictions = {name: task.decode(run_onnx(path, inputs)) for name, path in files.items()}
-    times = {batch: _times(model, files, inputs, batch) for batch in (1, 32)}
+    timed = files | {NOTHING: nothing}
+    times = {batch: _times(model, timed, inputs, batch) for batch in (1, 32)}
     state = sum(p.numel() * p.element_size() for p in (*model.parameters(), *model.buffers()))
     rows = []
     for name in (EAGER, *files):
@@ -97,11 +105,28 @@ def _measured(plan: bu.Plan, model: nn.Module, files: dict[str, Path]) -> list[d
                 "score": task.primary(found, test.targets),
                 "gain": paired_examples(task.primary, predictions[REFERENCE], found, test.targets),
                 "bytes": state if name == EAGER else files[name].stat().st_size,
-                "latency_ms": {str(b): quantile(np.array(t[name]), 0.5) for b, t in times.items()},
+                "latency_ms": _medians(times, name),
                 "times_faster_than_eager": {str(b): _ratio(t[EAGER], t[name]) for b, t in times.items()},
             }
         )
-    return rows
+    return rows, _medians(times, NOTHING)
+
+
+def _medians(times: dict[int, dict[str, list[float]]], name: str) -> dict[str, Any]:
+    return {str(batch): quantile(np.array(found[name]), 0.5) for batch, found in times.items()}
+
+
+def _write_copy(like: Path, target: Path) -> None:
+    """A file with the input of `like` and nothing but a copy of it as output."""
+    import onnx
+
+    known = onnx.load(str(like))
+    given = known.graph.input[0]
+    copied = onnx.helper.make_value_info("copy", given.type)
+    node = onnx.helper.make_node("Identity", [given.name], [copied.name])
+    graph = onnx.helper.make_graph([node], "copy", [given], [copied])
+    model = onnx.helper.make_model(graph, opset_imports=known.opset_import, ir_version=known.ir_version)
+    target.write_bytes(model.SerializeToString())
 
 
 def _times(model: nn.Module, files: dict[str, Path], inputs: np.ndarray, batch: int) -> dict[str, list[float]]:
@@ -161,9 +186,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/compression"))
     parser.add_argument("--only", default="")
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--tables", action="store_true", help="only print what is in results.json, as Markdown")
     asked = parser.parse_args()
     file = HERE / "results.json"
     known = json.loads(file.read_text()) if file.exists() else []
+    if asked.tables:
+        print(tables(known))
+        return
     done = {(row["case"], row["seed"]): row for row in known}
     for case in CASES.values():
         for seed in range(asked.seeds):
