@@ -8,8 +8,6 @@ needs no knowledge of what the operations between two layers are, and it sees th
 
 import copy
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -25,6 +23,7 @@ from burnish.compression.channels import Group, Inputs, called
 from burnish.compression.components import OUTPUT, Slot, grouped
 from burnish.compression.owners import channels_of, depthwise
 from burnish.errors import NotApplicable
+from burnish.model.tracing import plain_attention
 
 __all__ = ["marked_groups"]
 
@@ -43,7 +42,7 @@ def marked_groups(model: nn.Module, inputs: Inputs) -> list[Group]:
     """
     probe = copy.deepcopy(model).eval()
     try:
-        with _unfused(), torch.no_grad():
+        with plain_attention(), torch.no_grad():
             heard = _heard(probe, inputs)
     except NotApplicable:
         raise
@@ -250,14 +249,3 @@ def _batch(module: nn.Module, value: Tensor, record: _Pass) -> int:
         raise NotApplicable("rows of a batch are not treated alike")
     exact = [axis for axis in axes if value.shape[axis] == rows]
     return (exact or axes)[0]
-
-
-@contextmanager
-def _unfused() -> Iterator[None]:
-    """Without the fused transformer kernels, which go past the layers."""
-    before = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(before)

@@ -46,7 +46,7 @@ def suggested(recipe: Recipe, findings: Sequence[Finding], *, quick: bool, out: 
         workers=1,
         bytes=None,
         latency_ms=None,
-        answered=tuple(f.rule for f in findings if quick),
+        answered=tuple(f.rule for f in findings if quick),  # the full look is among `usual`
     )
     fired = [action.command for action in next_actions(now)]
     return [*fired[: MOST - len(usual)], *usual]
