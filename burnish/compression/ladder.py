@@ -11,7 +11,7 @@ from burnish.exporting.latency import Latency, ratio
 from burnish.metrics import Metric
 from burnish.records import CompressionStep, Estimate
 
-__all__ = ["Rung", "allowed_drop", "ladder", "smallest_resolvable_drop", "step"]
+__all__ = ["LEVEL", "Rung", "allowed_drop", "ladder", "smallest_resolvable_drop", "step"]
 
 Array = np.ndarray
 LEVEL = 0.95

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from burnish.compression.candidates import Accept, Candidate, Made, agreement_of, chosen, measured
 from burnish.compression.conversion import WEIGHTED_OPERATORS, Layout, dynamic, prepared, saturates, static
 from burnish.compression.ranges import Histogram, Ranges, collect, ranges_of
-from burnish.compression.sensitivity import Sensitivity, fall_back, relative_error, sensitivities
+from burnish.compression.sensitivity import Sensitivity, fall_back, sensitivities
 from burnish.data.spacing import spaced
-from burnish.errors import BurnishError, NotApplicable, UsageError
-from burnish.exporting.runtime import run, session
+from burnish.errors import BurnishError, UsageError
+from burnish.exporting.runtime import run
 from burnish.ledger.atomic import write_bytes
 
 if TYPE_CHECKING:
@@ -32,9 +33,6 @@ __all__ = ["Candidate", "QuantizeResult", "Way", "calibration_rows", "candidate"
 Array = np.ndarray
 CALIBRATION_ROWS = 256
 CALIBRATION_BATCH = 32
-CLOSE = 0.1  # relative error up to which size decides; whether the metric suffers is judged afterwards
-SLACK = 1.5  # candidates up to this times the smallest error are as good
-SAME_SIZE = 1.1
 AGREEMENT = 0.98  # below it layers go back to float
 
 
@@ -53,32 +51,6 @@ class Way:
     layout: Layout | None = None
     method: str = "minmax"
     reduced: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """One way to quantize, measured against the float model.
-
-    Attributes:
-        kind: `static` (all operators), `static weights` (only those that have weights), each also with ranges by
-            `percentile` or `squared error`; `static 7-bit`, `static unsigned`; `dynamic` (ranges of the rows of each
-            call, so an output depends a little on the batch it is in); `... with N float layers`.
-        bytes: Size of the file.
-        relative_error: Root mean square of the difference to the float outputs, relative to their spread.
-        agreement: Share of examples with the same largest output; for one output, within a tenth of the spread.
-        kernel_error: How far the optimized session is from the same file computed node by node, relative to the
-            spread: large where products overflow in this processor's kernels.
-        float_layers: Layers that stay float because int8 costs too much there.
-        error: Why it could not be made; then the numbers say nothing.
-    """
-
-    kind: str
-    bytes: int = 0
-    relative_error: float = float("nan")
-    agreement: float = 0.0
-    kernel_error: float = 0.0
-    float_layers: tuple[str, ...] = ()
-    error: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,9 +82,6 @@ class QuantizeResult:
     sensitivity: tuple[Sensitivity, ...] = field(default=())
 
 
-Made = tuple[Candidate, bytes]
-
-
 def quantize(
     onnx_path: Path,
     out_path: Path,
@@ -122,11 +91,12 @@ def quantize(
     evaluation: Array | None = None,
     kinds: Sequence[str] | None = None,
     agreement: float = AGREEMENT,
+    accept: Accept | None = None,
 ) -> QuantizeResult:
     """Write the best int8 version of a float ONNX model to `out_path`.
 
-    Among the candidates whose outputs are closest to the float model's, the smallest file wins. Labels are not
-    looked at, so a metric on the evaluation rows may still be trusted afterwards.
+    Among the small candidates whose outputs are close to the float model's, one that is clearly faster than the closest
+    wins if `accept` takes it; else the closest. Labels are not looked at here.
 
     Args:
         onnx_path: The float model.
@@ -137,6 +107,8 @@ def quantize(
         kinds: Only these candidates are tried; all that make sense without.
         agreement: Share of rows that must keep the float model's answer; where the best candidate falls short, the
             layers that cause most error go back to float until it does not. 0 keeps all int8.
+        accept: Whether the content of a file is good enough; asked once at most. Without it speed is not looked at, and
+            the same rows give the same file.
 
     Raises:
         UsageError: there are no calibration rows, or the model cannot be loaded.
@@ -152,9 +124,9 @@ def quantize(
         for way in ways(modality)
         if kinds is None or way.kind in kinds
     ]
-    best, content = _chosen(tried)
+    (best, content), tried, taken = chosen(tried, judged, accept)
     ranked: tuple[Sensitivity, ...] = ()
-    if best.agreement < agreement:
+    if not taken and best.agreement < agreement:
         mixed, ranked = _mixed(model, histograms, modality, tried, rows, judged, reference, agreement)
         tried += mixed
         best, content = next((item for item in mixed if not item[0].error), (best, content))
@@ -227,7 +199,7 @@ def candidate(
             raise histograms
         else:
             converted = static(model, ranges_of(histograms, way.method) | (learned or {}), way.layout)
-        return _measured(way.kind, converted, judged, reference)
+        return measured(way.kind, converted, judged, reference)
     except Exception as error:  # converters raise whatever an operator they do not expect leads to
         return Candidate(kind=way.kind, error=f"{type(error).__name__}: {error}".splitlines()[0]), b""
 
@@ -238,49 +210,6 @@ def histograms_of(model: "ModelProto", rows: Array) -> "dict[str, Histogram] | E
         return collect(model, (rows[i : i + CALIBRATION_BATCH] for i in range(0, len(rows), CALIBRATION_BATCH)))
     except BurnishError as error:  # dynamic ranges may still work
         return error
-
-
-# -- judging --------------------------------------------------------------------------------------
-
-
-def _measured(
-    kind: str, converted: "ModelProto", judged: Array, reference: Array, float_layers: tuple[str, ...] = ()
-) -> Made:
-    content = converted.SerializeToString(deterministic=True)
-    outputs = run(content, judged)
-    if not np.isfinite(outputs).all():
-        return Candidate(kind=kind, error="its outputs are not finite"), b""
-    plain = run(session(content, optimized=False), judged)
-    return Candidate(
-        kind=kind,
-        bytes=len(content),
-        relative_error=relative_error(outputs, reference),
-        agreement=_agreement(outputs, reference),
-        kernel_error=relative_error(outputs, plain),
-        float_layers=float_layers,
-    ), content
-
-
-def _agreement(outputs: Array, reference: Array) -> float:
-    """Share of rows with the same answer."""
-    if reference.shape[1] > 1:
-        return float((outputs.argmax(1) == reference.argmax(1)).mean())
-    exact = reference.astype(np.float64)
-    spread = max(float(np.sqrt(((exact - exact.mean(0)) ** 2).mean())), 1e-12)
-    return float((np.abs(outputs - exact) < spread / 10).mean())
-
-
-def _chosen(tried: Sequence[Made]) -> Made:
-    """Of those that are close enough to the float model, the smallest; of equally small ones, the closest."""
-    made = [item for item in tried if not item[0].error]
-    if not made:
-        reasons = "; ".join(f"{found.kind}: {found.error}" for found, _ in tried)
-        raise NotApplicable(f"the model cannot be quantized: {reasons or 'no candidate was asked for'}")
-    limit = max(CLOSE, SLACK * min(found.relative_error for found, _ in made))
-    close = [item for item in made if item[0].relative_error <= limit]
-    smallest = min(found.bytes for found, _ in close)
-    small = [item for item in close if item[0].bytes <= SAME_SIZE * smallest]
-    return min(small, key=lambda item: item[0].relative_error)
 
 
 def _mixed(
@@ -307,11 +236,11 @@ def _mixed(
             ranges,
             way.layout,
             ranked,
-            lambda trial: _agreement(run(trial.SerializeToString(), judged), reference) >= agreement,
+            lambda trial: agreement_of(run(trial.SerializeToString(), judged), reference) >= agreement,
         )
     except Exception as error:  # as for any candidate
         return [(Candidate(kind=f"{way.kind} with float layers", error=str(error).splitlines()[0]), b"")], ()
     if mixed is None:
         return [], ranked
     kind = f"{way.kind} with {len(mixed[1])} float layer{'s' * (len(mixed[1]) > 1)}"
-    return [_measured(kind, mixed[0], judged, reference, mixed[1])], ranked
+    return [measured(kind, mixed[0], judged, reference, mixed[1])], ranked

@@ -1,15 +1,18 @@
 """Trained networks as the files that would ship, each measured and judged on validation."""
 
+import functools
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from burnish.compression.frontier import frontier
-from burnish.compression.ladder import Rung, ladder, smallest_resolvable_drop
+from burnish.compression.ladder import LEVEL, Rung, allowed_drop, ladder, smallest_resolvable_drop
 from burnish.compression.quantize import quantize
 from burnish.errors import BurnishError
+from burnish.evaluation.paired import one_sided_lower
 from burnish.exporting.latency import Latency, latency, summary
 from burnish.exporting.layers import layer_changes
 from burnish.exporting.onnx import export_onnx
@@ -22,7 +25,7 @@ from burnish.pipeline.work import Work
 from burnish.plan import Plan
 from burnish.records import CompressionStep, Run, to_json
 
-__all__ = ["example_batch", "int8_of", "judged_files", "layer_table", "left_whole", "winner_plan"]
+__all__ = ["costs_little", "example_batch", "int8_of", "judged_files", "layer_table", "left_whole", "winner_plan"]
 
 Array = np.ndarray
 Json = dict[str, Any]
@@ -32,9 +35,10 @@ PROCESSES = 3  # to time in
 def judged_files(work: Work, runs: list[Run], max_drop: float, skipped: list[dict[str, str]]) -> Json:
     """The winner and the compressed `runs`, each exported as float and int8, judged and placed on the frontier."""
     names = {"float": work.stage("finish")["winner"]} | {run.detail["name"]: run.id for run in runs}
-    files, problems = _files(work, names)
-    steps, primary = _judged(work, files, max_drop), work.data.task.primary
-    reference = _predictions(work, files["float"]["path"])
+    predicted = functools.cache(functools.partial(_predictions, work))
+    files, problems = _files(work, names, predicted, max_drop)
+    steps, primary = _judged(work, files, predicted, max_drop), work.data.task.primary
+    reference = predicted(files["float"]["path"])
     return to_json(
         {
             "runs": [run.id for run in runs],
@@ -78,12 +82,28 @@ def int8_of(name: str) -> str:
     return "int8" if name == "float" else f"{name} int8"
 
 
-def _files(work: Work, runs: dict[str, str]) -> tuple[dict[str, Json], list[dict[str, str]]]:
-    """One float and, where possible, one int8 ONNX file for each network; what fails is said."""
+def costs_little(work: Work, before: Array, after: Array, max_drop: float) -> bool:
+    """Whether predictions `after` are shown to be at most `max_drop` worse than those `before`, on validation."""
+    primary, targets = work.data.task.primary, work.data.validation.targets
+    allowed = allowed_drop(primary, primary(before, targets), max_drop)
+    return one_sided_lower(primary, before, after, targets, level=LEVEL) > -allowed
+
+
+def _files(
+    work: Work, runs: dict[str, str], predicted: Callable[[str], Array], max_drop: float
+) -> tuple[dict[str, Json], list[dict[str, str]]]:
+    """One float and, where possible, one int8 ONNX file for each network; what fails is said.
+
+    Of the int8 ones a faster one is taken before a closer one if the fast one costs no more than `max_drop`.
+    """
     plan, data, calibration = winner_plan(work), work.data, calibration_inputs(work.data)
     folder = work.ledger.path / "models"
     folder.mkdir(parents=True, exist_ok=True)
     files, problems = _known_files(work, runs)
+
+    def good_enough(content: bytes) -> bool:
+        return costs_little(work, predicted(files["float"]["path"]), _outputs(work, content), max_drop)
+
     for name, run_id in runs.items():
         if name in files:
             continue
@@ -102,7 +122,7 @@ def _files(work: Work, runs: dict[str, str]) -> tuple[dict[str, Json], list[dict
         }
         small = path.with_name(f"{path.stem}-int8.onnx")
         try:
-            quantized = quantize(path, small, calibration, modality=data.modality)
+            quantized = quantize(path, small, calibration, modality=data.modality, accept=good_enough)
         except BurnishError as reason:
             problems.append({"step": int8_of(name), "reason": str(reason)})
             continue
@@ -136,17 +156,24 @@ def _known_files(work: Work, runs: dict[str, str]) -> tuple[dict[str, Json], lis
 
 
 def _predictions(work: Work, path: str) -> Array:
+    return _outputs(work, work.root / path)
+
+
+def _outputs(work: Work, model: Path | bytes) -> Array:
+    """Decoded predictions on validation."""
     inputs = work.data.preparation.network_input(work.data.validation.inputs)
-    return work.data.task.decode(run_onnx(work.root / path, inputs))
+    return work.data.task.decode(run_onnx(model, inputs))
 
 
-def _judged(work: Work, files: dict[str, Json], max_drop: float) -> list[CompressionStep]:
+def _judged(
+    work: Work, files: dict[str, Json], predicted: Callable[[str], Array], max_drop: float
+) -> list[CompressionStep]:
     """Every file measured through ONNX Runtime on validation and timed side by side; the float one is the reference."""
     times = _times(work, {name: work.root / info["path"] for name, info in files.items()})
     rungs = [
         Rung(
             name=name,
-            predictions=_predictions(work, info["path"]),
+            predictions=predicted(info["path"]),
             bytes=(work.root / info["path"]).stat().st_size,
             latency=times[name],
             parameters=info["parameters"],

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 from burnish.compression.frontier import Requirement, parse_requirements
-from burnish.compression.ladder import allowed_drop
 from burnish.compression.search import (
     DEPTHS,
     SIZES,
@@ -19,8 +18,7 @@ from burnish.compression.search import (
     survivors,
     trials,
 )
-from burnish.evaluation.paired import one_sided_lower
-from burnish.pipeline.deployed import judged_files
+from burnish.pipeline.deployed import costs_little, judged_files
 from burnish.pipeline.running import spec
 from burnish.pipeline.shapes import fitting_shapes
 from burnish.pipeline.work import Work
@@ -166,11 +164,9 @@ def _costs_little(work: Work, run: Run, max_drop: float) -> bool:
     """Whether the trained network of `run`, before it is a file, is within `max_drop` of the winner on validation."""
     if run.status != "done":
         return False
-    task, targets = work.data.task, work.data.validation.targets
     ids = (work.stage("finish")["winner"], run.id)
-    before, after = (task.decode(work.ledger.arrays(run_id)["outputs"]) for run_id in ids)
-    allowed = allowed_drop(task.primary, task.primary(before, targets), max_drop)
-    return one_sided_lower(task.primary, before, after, targets, level=0.95) > -allowed
+    before, after = (work.data.task.decode(work.ledger.arrays(run_id)["outputs"]) for run_id in ids)
+    return costs_little(work, before, after, max_drop)
 
 
 def _retrained(work: Work, judged: Json, requirements: Sequence[Requirement], stage: str) -> list[Run]:
