@@ -29,6 +29,7 @@ __all__ = [
     "deepest",
     "distinct",
     "lightest",
+    "longer",
     "long_ways",
     "nearest_miss",
     "retrainable",
@@ -41,6 +42,7 @@ SCHEDULES = ("one-shot", "iterative", "gradual")
 FORMS = ("float", "int8")
 GRID = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # shares of channels removed
 DEPTHS = (0.25, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # tried for the deepest cut that costs little
+LONGEST = 4  # as many times the original's epochs
 SIZES = ("latency_ms", "bytes", "parameters", "operations")  # what an untrained copy already tells
 
 
@@ -91,7 +93,8 @@ class Trial:
         schedule: When: `one-shot`, `iterative` or `gradual`.
         teacher: Whether the original teaches, or the labels do alone. A teacher that has more to learn itself holds
             its student back.
-        long: Whether it is trained twice as long as the original, which a light network can be in less time.
+        times: As many times the original's epochs as it is trained for, 1, 2 (`long`) or 4 (`longest`): of a light
+            network several take the time of one of the original's.
     """
 
     kind: str = "prune"
@@ -100,7 +103,7 @@ class Trial:
     criterion: str = "l2"
     schedule: str = "one-shot"
     teacher: bool = True
-    long: bool = False
+    times: int = 1
 
     @property
     def name(self) -> str:
@@ -116,7 +119,7 @@ class Trial:
             words += [self.criterion] if self.criterion != "l2" else []
             words += [self.schedule] if self.schedule != "one-shot" else []
         words += [] if self.teacher else ["by labels"]
-        words += ["long"] if self.long else []
+        words += {2: ["long"], LONGEST: ["longest"]}.get(self.times, [])
         return " ".join(words)
 
 
@@ -206,9 +209,19 @@ def long_ways(ways: Ways, ratio: float, *, teacher: bool = True) -> list[Trial]:
         >>> [trial.name for trial in long_ways(Ways(), 0.6, teacher=False)]
         ['pruned 60% by labels long', 'pruned 60% global by labels long', 'pruned 60% taylor by labels long']
     """
-    usual = Trial(ratio=ratio, teacher=teacher, long=True)
+    usual = Trial(ratio=ratio, teacher=teacher, times=2)
     others = (usual, replace(usual, scope="global"), replace(usual, criterion="taylor"))
     return list(dict.fromkeys(map(ways.applied, others)))
+
+
+def longer(trial: Trial) -> Trial | None:
+    """`trial` with twice the epochs; None where that is more than is tried.
+
+    Example:
+        >>> longer(Trial(ratio=0.7, times=2)).name, longer(Trial(ratio=0.7, times=4))
+        ('pruned 70% longest', None)
+    """
+    return replace(trial, times=2 * trial.times) if 2 * trial.times <= LONGEST else None
 
 
 def distinct(shapes: Sequence[Shape]) -> list[Shape]:

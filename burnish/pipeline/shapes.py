@@ -21,7 +21,7 @@ from burnish.pipeline.pruning import evidence, trained_network
 from burnish.pipeline.work import Work
 from burnish.records import from_json, to_json
 
-__all__ = ["fitting_shapes"]
+__all__ = ["distinct_depths", "fitting_shapes"]
 
 Json = dict[str, Any]
 SCOPES = ("uniform", "global")
@@ -35,6 +35,24 @@ def fitting_shapes(work: Work, sizes: Sequence[Requirement], ways: Ways) -> tupl
     ).hexdigest()[:8]
     found = work.ledger.once(f"shapes-{digest}", lambda: _probed(work, sizes, ways.scopes))
     return [from_json(Shape, shape) for shape in found["shapes"]], found["note"]
+
+
+def distinct_depths(work: Work, depths: Sequence[float], ways: Ways) -> list[float]:
+    """Those of `depths` that leave another network than the one before; rounded widths make some alike.
+
+    All of them where none can be cut: the runs say why.
+    """
+    plan, probe = winner_plan(work), probe_inputs(work.data)
+    network = trained_network(plan, work.ledger, work.stage("finish")["winner"])
+    options = {"ratios": ways.scopes[0], **evidence(plan, "l2", ways.scopes[0], work.recipe.seed)}
+    found: dict[tuple[int | None, int | None], float] = {}
+    for ratio in depths:
+        try:
+            spent = cost(prune(network, probe, ratio, **options).model, probe[:1])
+        except NotApplicable:  # nothing to cut yet
+            continue
+        found.setdefault((spent.parameters, spent.operations), ratio)
+    return list(found.values()) or list(depths)
 
 
 def _probed(work: Work, sizes: Sequence[Requirement], scopes: Sequence[str]) -> Json:

@@ -12,7 +12,7 @@ from burnish.cli.recipe_file import read_recipe
 from burnish.errors import UsageError
 from burnish.evaluation.calibration import crossfit_temperature
 from burnish.exporting.runtime import run as run_onnx
-from burnish.pipeline import searching
+from burnish.pipeline import descent
 from burnish.pipeline.commands import job, look, runs
 from burnish.pipeline.recipe import Recipe
 from burnish.techniques import BatchNorm, LabelSmoothing
@@ -114,7 +114,7 @@ def test_init_names_what_it_finds(tmp_path) -> None:
 
 
 def test_trained_runs_are_compressed_and_exported(base, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(searching, "DEPTHS", (0.5,))
+    monkeypatch.setattr(descent, "DEPTHS", (0.5,))
     runs = bu.train(base, seeds=[1, 0], out=tmp_path / "runs")
     small = bu.compress(runs, max_drop=0.5, sparsity=0.8)
     assert small["steps"][0]["score"] == pytest.approx(runs[0].score, abs=1e-3)  # judged on the split of that run
