@@ -97,7 +97,7 @@ def frontier(steps: Sequence[CompressionStep], *, greater_is_better: bool = True
 
 
 def choose(steps: Sequence[CompressionStep], requirements: Sequence[Requirement] = ()) -> CompressionStep:
-    """The fastest accepted step that meets all requirements; the smallest of those whose medians cannot be told apart.
+    """The fastest accepted step that meets all requirements; the smallest of those whose times cannot be told apart.
 
     Of networks cut to one shape, which are equally fast and large but for noise, the best on validation.
 
@@ -188,11 +188,10 @@ def _gain(step: CompressionStep) -> float:
 
 
 def _overlaps(step: CompressionStep, fastest: CompressionStep) -> bool:
-    """Whether the medians of two steps cannot be told apart."""
-    if step.latency_ms is None or fastest.latency_ms is None:
+    """Whether the times of two steps cannot be told apart: paired by rounds, as a busy machine slows both alike."""
+    if step.latency_ratio is None or fastest.latency_ratio is None:
         return step is fastest
-    low, high = step.latency_ms.low, fastest.latency_ms.high
-    return step is fastest or (low is not None and high is not None and low <= high)
+    return step is fastest or _against(step)[0] <= _against(fastest)[1]
 
 
 def _quantity(step: CompressionStep, name: str) -> float | None:

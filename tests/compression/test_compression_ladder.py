@@ -182,6 +182,20 @@ def test_choice_is_the_fastest_that_fits():
         choose([replace(p, accepted=False) for p in POINTS])
 
 
+def test_a_slower_file_is_told_apart_by_its_rounds_where_the_machine_is_busy():
+    """A multilayer perceptron measured beside four other jobs: medians overlap, ratios within rounds do not."""
+
+    def timed(name, size, low, high, ratio):
+        known = {"latency_ratio": Estimate(value=ratio, low=0.98 * ratio, high=1.02 * ratio)}
+        step = replace(point(name, 0.9, (low + high) / 2, size), latency_ratio=ratio, detail=known)
+        return replace(step, latency_ms=replace(step.latency_ms, low=low, high=high))
+
+    float_, pruned = timed("float", 123_373, 0.0257, 0.0346, 1.0), timed("pruned", 9108, 0.0201, 0.0284, 0.793)
+    int8, equal = timed("int8", 5597, 0.0261, 0.0345, 1.034), timed("equal", 9000, 0.0199, 0.0290, 0.8)
+    assert choose([float_, pruned, int8]).step == "pruned"
+    assert choose([float_, pruned, int8, equal]).step == "equal"
+
+
 def test_of_one_shape_the_most_accurate_is_chosen_whatever_its_clock_says():
     def cut(name, latency, size, gain):
         found = point(name, 0.9, latency, size)
