@@ -11,7 +11,7 @@ SPENT = -0.01  # a tool whose test score is shown to have lost more is no match 
 
 
 def tables(results: list[Json]) -> str:
-    """Both tables of all cases and seeds in `results`."""
+    """Burnish against the fastest other tool over all seeds in `results`, and every tool on the first seed."""
     by_case: dict[str, list[Json]] = {}
     for result in results:
         by_case.setdefault(result["case"], []).append(result)
@@ -21,14 +21,15 @@ def tables(results: list[Json]) -> str:
         "|---|---|---|---|---|---|---|---|---|",
         *(_summary(case, found) for case, found in by_case.items()),
         "",
-        "| network, seed | tool | accuracy | difference, points | bytes | p50 ms, batch 1 | times faster than eager, "
+        "| network | tool | accuracy | difference, points | bytes | p50 ms, batch 1 | times faster than eager, "
         "batch 1 / 32 |",
         "|---|---|---|---|---|---|---|",
     ]
-    for result in results:
+    for result in (found[0] for found in by_case.values()):
         lines += [_row(result, row) for row in result["rows"]]
-        name = f"{result['case']}, {result['seed']}"
-        lines += [f"| {name} | {tool} | failed: {reason} | | | | |" for tool, reason in result["failures"].items()]
+        lines += [
+            f"| {result['case']} | {tool} | failed: {reason} | | | | |" for tool, reason in result["failures"].items()
+        ]
     return "\n".join(lines)
 
 
@@ -58,10 +59,10 @@ def _fastest(result: Json, batch: str) -> float:
 
 
 def _mean(ratios: list[float]) -> str:
-    """Geometric mean of `ratios`, with the 95 % interval of Student's t over seeds where there are several."""
+    """Geometric mean of `ratios`, with the 95 % interval of Student's t over three seeds or more."""
     logs = np.log(ratios)
     middle = f"{np.exp(logs.mean()):.2f}"
-    if len(logs) < 2:
+    if len(logs) < 3:
         return middle
     half = stats.t.ppf(0.975, len(logs) - 1) * logs.std(ddof=1) / np.sqrt(len(logs))
     return f"{middle} [{np.exp(logs.mean() - half):.2f}, {np.exp(logs.mean() + half):.2f}]"
@@ -72,7 +73,7 @@ def _row(result: Json, row: Json) -> str:
     tool = f"**Burnish** ({result['chosen']})" if row["tool"] == OURS else row["tool"]
     milliseconds = row["latency_ms"]["1"]["value"]
     return (
-        f"| {result['case']}, {result['seed']} | {tool} | {100 * row['score']:.1f} % | {100 * gain['value']:+.2f} "
+        f"| {result['case']} | {tool} | {100 * row['score']:.1f} % | {100 * gain['value']:+.2f} "
         f"[{100 * gain['low']:+.2f}, {100 * gain['high']:+.2f}] | {row['bytes']:,} | {milliseconds:.4f} | "
         f"{speed['1']['value']:.1f} / {speed['32']['value']:.1f} |"
     )

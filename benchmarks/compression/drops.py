@@ -2,10 +2,10 @@
 
     python benchmarks/compression/drops.py --out runs/compression [--replays 400]
 
-For every file of a case's ladder, validation and test examples together are taken for the population; 400 times a
-validation set is drawn from it, with replacement, and the one-sided 95 % lower bound of the paired gain is computed on
-it as `burnish compress` does. It should lie below the population's gain in 95 % of the draws. (Against the rest of a
-draw without replacement it would be 89 % on digits, since the rest is a sample too.)
+For every file of a case's ladder, of every seed, validation and test examples together are taken for the population;
+400 times a validation set is drawn from it, with replacement, and the one-sided 95 % lower bound of the paired gain is
+computed on it as `burnish compress` does. It should lie below the population's gain in 95 % of the draws. (Against the
+rest of a draw without replacement it would be 89 % on digits, since the rest is a sample too.)
 
 Then what is chosen: of every draw of as many examples as validation has, the smallest file whose bound allows it.
 Choosing among many files favours the lucky ones; counted is how often the chosen file costs more than the allowed point
@@ -29,14 +29,14 @@ DRAWN = 500
 ALLOWED = 0.01
 
 
-def held(case: str, root: Path, replays: int) -> dict[str, Any]:
-    """Share of draws in which the bound held, for each file of the case."""
+def held(case: str, seed: int, root: Path, replays: int) -> dict[str, Any]:
+    """Share of draws in which the bound held, for each file that the search with `seed` left."""
     plan = CASES[case].plan(root)
-    data, task = plan.data, plan.data.task
+    data, task = plan.data.replicate(seed), plan.data.task
     test = data.open_test("coverage of the bound on compression's cost")
     inputs = data.preparation.network_input(np.concatenate([data.validation.inputs, test.inputs]))
     targets = np.concatenate([data.validation.targets, test.targets])
-    folder = root / case.replace(" ", "-") / "seed-0" / "burnish" / "ledger" / "models"
+    folder = root / case.replace(" ", "-") / f"seed-{seed}" / "burnish" / "ledger" / "models"
     files = sorted(folder.glob("*.onnx"))
     predictions = {file.stem: task.decode(run_onnx(file, inputs)) for file in files}
     sizes = {file.stem: file.stat().st_size for file in files}
@@ -44,7 +44,8 @@ def held(case: str, root: Path, replays: int) -> dict[str, Any]:
     for name, found in predictions.items():
         rows.append({"file": name, **_replayed(task.primary, reference, found, targets, replays)})
     chosen = _chosen(task.primary, reference, predictions, targets, sizes, len(data.validation_rows), replays)
-    return {"case": case, "drawn": DRAWN, "of": len(targets), "replays": replays, "rows": rows, "chosen": chosen}
+    of = {"case": case, "seed": seed, "drawn": DRAWN, "of": len(targets), "replays": replays}
+    return of | {"rows": rows, "chosen": chosen}
 
 
 def _replayed(metric: Any, before: np.ndarray, after: np.ndarray, targets: np.ndarray, replays: int) -> dict[str, Any]:
@@ -93,19 +94,20 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/compression"))
     parser.add_argument("--replays", type=int, default=400)
     asked = parser.parse_args()
-    trained = [row["case"] for row in json.loads((HERE / "results.json").read_text()) if row["seed"] == 0]
-    found = [held(case, asked.out, asked.replays) for case in trained]
+    trained = [(row["case"], row["seed"]) for row in json.loads((HERE / "results.json").read_text())]
+    found = [held(case, seed, asked.out, asked.replays) for case, seed in trained]
     (HERE / "drops.json").write_text(dumps(found))
     for item in found:
+        name = f"{item['case']:20} {item['seed']}"
         for row in item["rows"]:
             print(
-                f"{item['case']:20} {row['file']:24} gain {100 * row['gain']:+.2f} points, bound held in "
+                f"{name} {row['file']:24} gain {100 * row['gain']:+.2f} points, bound held in "
                 f"{row['held']:.1%} of {item['replays']} draws of {item['drawn']}, "
                 f"{100 * row['mean_margin']:.2f} points below it"
             )
         chosen = item["chosen"]
         print(
-            f"{item['case']:20} chosen of {len(item['rows'])}: costs more than {100 * ALLOWED:g} point in "
+            f"{name} chosen of {len(item['rows'])}: costs more than {100 * ALLOWED:g} point in "
             f"{chosen['too_dear']:.1%}, gain {100 * chosen['mean_gain']:+.2f}, x{chosen['size_ratio']:.2f} bytes"
         )
     shares = [row["held"] for item in found for row in item["rows"]]

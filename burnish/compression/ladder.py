@@ -11,7 +11,7 @@ from burnish.exporting.latency import Latency, ratio
 from burnish.metrics import Metric
 from burnish.records import CompressionStep, Estimate
 
-__all__ = ["LEVEL", "Rung", "allowed_drop", "ladder", "smallest_resolvable_drop", "step"]
+__all__ = ["LEVEL", "Rung", "allowed_drop", "ladder", "promise", "smallest_resolvable_drop", "step"]
 
 Array = np.ndarray
 LEVEL = 0.95
@@ -98,6 +98,29 @@ def allowed_drop(metric: Metric, reference_score: float, max_drop: float) -> flo
         raise ValueError(f"max_drop must be 0 or more, got {max_drop}")
     relative = not metric.bounded and not metric.greater_is_better
     return max_drop * abs(reference_score) if relative else max_drop
+
+
+def promise(gain: Estimate, allowed: float) -> str:
+    """Whether what was promised on the judging examples held on others.
+
+    Args:
+        gain: Paired gain on examples that had no part in the choice.
+        allowed: Largest drop allowed, in the metric's own units.
+
+    Example:
+        >>> promise(Estimate(value=0.002, low=-0.006, high=0.01, n=10_000), 0.01)
+        'it costs no more than the allowed 0.01'
+        >>> promise(Estimate(value=-0.015, low=-0.021, high=-0.009, n=10_000), 0.01)  # doctest: +ELLIPSIS
+        'it cost more than the allowed 0.01 on these 10,000 examples, which leave open whether it does in general; ...'
+    """
+    if gain.value >= -allowed:
+        return f"it costs no more than the allowed {allowed:.4g}"
+    where = f" on these {gain.n:,} examples, which leave open whether it does in general"
+    clear = gain.high is not None and gain.high < -allowed
+    return (
+        f"it cost more than the allowed {allowed:.4g}{'' if clear else where}; a bound on validation fails in one case "
+        "of twenty, and by less with more validation examples"
+    )
 
 
 def smallest_resolvable_drop(

@@ -118,20 +118,26 @@ class Ledger:
         found = self.stage(name)
         if found is not None:
             return found
-        start = time.monotonic()
-        result = compute()
-        self._add_seconds(name, time.monotonic() - start)
+        with self.timed(name):
+            result = compute()
         return self.put_stage(name, result)
 
     def seconds(self) -> dict[str, float]:
-        """Seconds spent in each finished stage."""
+        """Seconds spent in each stage, over all sittings."""
         file = self.path / "seconds.json"
         return _read(file) if file.exists() else {}
 
-    def _add_seconds(self, name: str, seconds: float) -> None:
-        spent = self.seconds()
-        spent[name] = spent.get(name, 0.0) + seconds
-        write_text(self.path / "seconds.json", dumps(spent))
+    @contextlib.contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        """Add what the block takes to the seconds of stage `name`, less what stages inside it have noted."""
+        start, known = time.monotonic(), sum(self.seconds().values())
+        try:
+            yield
+        finally:
+            spent = self.seconds()
+            own = time.monotonic() - start - (sum(spent.values()) - known)
+            spent[name] = spent.get(name, 0.0) + own
+            write_text(self.path / "seconds.json", dumps(spent))
 
     # -- progress --------------------------------------------------------------------------------
 

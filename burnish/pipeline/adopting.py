@@ -10,6 +10,7 @@ from burnish.pipeline.api import Runs
 from burnish.pipeline.recipe import Recipe
 from burnish.plan import Plan
 from burnish.studies.budget import Budget
+from burnish.tasks import described
 
 __all__ = ["adopted"]
 
@@ -43,8 +44,9 @@ def adopted(runs: Runs, out: Path | None) -> tuple[Path, Recipe, Plan]:
         "lr": plan.optimizer.lr,
         "rows": 1.0,
     }
-    described = {"prepare": {"report": {"data": plan.data.describe()}}, "preflight": {"findings": []}}
-    stages = described | {
+    about = {"data": plan.data.describe() | {"notes": list(plan.data.notes)}, "task": described(plan.data.task)}
+    start = {"prepare": {"report": about}, "preflight": {"findings": []}}
+    stages = start | {
         "tune": {"base": base, "screening": base, "cuts": [], "budget": asdict(Budget())},
         "finish": {"runs": [run.id], "winner": run.id, "baseline": run.id, "techniques": []},
         "compress": {"runs": [], "files": {}, "skipped": []},

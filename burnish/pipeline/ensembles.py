@@ -31,6 +31,7 @@ from burnish.pipeline.api import Runs, train
 from burnish.pipeline.members import Member, fitting, gathered
 from burnish.plan import Plan
 from burnish.records import shown_as_printed, to_json
+from burnish.tasks import described
 from burnish.training.loop import calibration_batches
 
 __all__ = ["Ensembled", "combined", "ensemble", "tables_of"]
@@ -249,9 +250,11 @@ def _written(
     with ledger.alone():
         named = {"members": [m.name for m in members], "method": method, "fingerprint": first.data.fingerprint}
         ledger.open(Recipe(data=first.data.name).to_json() | named)
-        task = first.data.task
-        told = task.to_json() | {"names": list(task.names), "greater_is_better": task.primary.greater_is_better}
-        about = {"command": command + f" --out {root}", "task": told, "data": first.data.describe()}
+        about = {
+            "command": command + f" --out {root}",
+            "task": described(first.data.task),
+            "data": first.data.describe(),
+        }
         ledger.put_stage("prepare", {"report": about})
         exported = _exported(found, members, root)
         section = _section(found, members, exported) | {"left_out": list(notes)}

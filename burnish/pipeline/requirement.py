@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from burnish.compression.frontier import choose, parse_requirements
+from burnish.compression.ladder import allowed_drop, promise
 from burnish.compression.search import Ways
 from burnish.data.data import Split
 from burnish.errors import RequirementNotMet, UsageError
@@ -19,6 +20,7 @@ from burnish.pipeline.reading import Reading, reading
 from burnish.pipeline.searching import search
 from burnish.pipeline.sparse import sparse
 from burnish.pipeline.stages.compress import compression_report
+from burnish.pipeline.stages.prepare import environment
 from burnish.pipeline.work import Work
 from burnish.records import CompressionStep, from_json, to_json
 
@@ -61,6 +63,8 @@ def compress_to(
     if zeros:
         found["note"] = "; ".join(filter(None, (found["note"], zeros["sparsity"]["text"])))
     report = compression_report(found, max_drop)
+    if "environment" not in work.stage("prepare")["report"]:  # of trained runs, which no job has prepared
+        report["environment"] = environment(work)
     steps = [from_json(CompressionStep, s) for s in found["steps"]]
     try:
         chosen = choose(steps, requirements)
@@ -77,7 +81,7 @@ def compress_to(
     report["compressed"] = {
         "step": chosen.step,
         "path": "compressed.onnx",
-        "test": _tested(work, require, found, chosen, read),
+        "test": _tested(work, require, max_drop, found, chosen, read),
     }
     work.ledger.put_stage("search", {"report": to_json(report)})
     return found | {
@@ -105,7 +109,9 @@ def _put_in_place(work: Work, file: Json, read: Reading) -> None:
     write_package(work.root, package, name="compressed.json")
 
 
-def _tested(work: Work, require: str | None, found: Json, chosen: CompressionStep, read: Reading) -> Json:
+def _tested(
+    work: Work, require: str | None, max_drop: float, found: Json, chosen: CompressionStep, read: Reading
+) -> Json:
     """The chosen file and the one it came from on the sealed test set: the last thing that is done."""
     data, task = work.data, work.data.task
     if data.test is None:
@@ -117,7 +123,8 @@ def _tested(work: Work, require: str | None, found: Json, chosen: CompressionSte
     whole, small = (work.root / found["files"][name]["path"] for name in ("float", chosen.step))
     before = _predictions(work, whole, reading(data, whole), split)
     after = _predictions(work, small, read, split)
-    name = task.primary.name
+    name, gain = task.primary.name, paired_examples(task.primary, before, after, split.targets)
+    allowed = allowed_drop(task.primary, task.primary(before, split.targets), max_drop)
     return to_json(
         {
             "openings": openings,
@@ -125,7 +132,9 @@ def _tested(work: Work, require: str | None, found: Json, chosen: CompressionSte
             "metric": name,
             "before": quality(task, before, split.targets)[name],
             "after": quality(task, after, split.targets)[name],
-            "difference": paired_examples(task.primary, before, after, split.targets),
+            "difference": gain,
+            "allowed_drop": allowed,
+            "promise": promise(gain, allowed),
         }
     )
 

@@ -106,6 +106,11 @@ class View:
         return not self.finished and not self.skipped("ensemble") and bool(self.mapping("ensemble").get("members"))
 
     @property
+    def only_compressed(self) -> bool:
+        """Whether the directory holds trained runs that were compressed, with no job around them."""
+        return not self.finished and bool(self.mapping("search"))
+
+    @property
     def network(self) -> str:
         """Name of the network: the baseline's, else what the recipe asked for."""
         names = (self.inner("baseline", "network"), self.inner("baseline", "name"), self.inner("recipe", "network"))

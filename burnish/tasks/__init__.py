@@ -4,6 +4,7 @@ from typing import Any
 
 from burnish.errors import UsageError
 from burnish.tasks.base import Task as Task
+from burnish.tasks.base import described as described
 from burnish.tasks.classification import Classification as Classification
 from burnish.tasks.multilabel import Multilabel as Multilabel
 from burnish.tasks.regression import Regression as Regression

@@ -6,7 +6,7 @@ import numpy as np
 
 from burnish.metrics import Metric
 
-__all__ = ["Task"]
+__all__ = ["Task", "described"]
 
 Array = np.ndarray
 
@@ -59,3 +59,8 @@ class Task(Protocol):
     def to_json(self) -> dict[str, Any]:
         """Plain types; `task_from_json` rebuilds the task."""
         ...
+
+
+def described(task: Task) -> dict[str, Any]:
+    """The task as the report tells it: its JSON, the names of its outputs and the direction of its metric."""
+    return task.to_json() | {"names": list(task.names), "greater_is_better": task.primary.greater_is_better}

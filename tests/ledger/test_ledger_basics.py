@@ -72,6 +72,14 @@ def test_a_stage_is_computed_once_and_comes_back_as_it_will_be_read(tmp_path):
     assert set(ledger.seconds()) == {"pilot"}
 
 
+def test_time_is_counted_once_where_stages_are_nested(tmp_path, monkeypatch):
+    ledger, clock = Ledger(tmp_path), iter([0.0, 2.0, 5.0, 10.0])
+    monkeypatch.setattr("burnish.ledger.ledger.time.monotonic", lambda: next(clock))
+    with ledger.timed("search"):
+        ledger.once("latency", dict)
+    assert ledger.seconds() == {"latency": 3.0, "search": 7.0}
+
+
 def test_a_stage_that_raises_leaves_nothing(tmp_path):
     ledger = Ledger(tmp_path)
     with pytest.raises(ZeroDivisionError):

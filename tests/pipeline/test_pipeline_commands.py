@@ -2,9 +2,11 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
+from jsonschema import Draft202012Validator
 from torch import nn
 
 import burnish as bu
@@ -17,6 +19,7 @@ from burnish.pipeline.commands import job, look, runs
 from burnish.pipeline.recipe import Recipe
 from burnish.techniques import BatchNorm, LabelSmoothing
 
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "report.schema.json").read_text(encoding="utf-8"))
 QUICK = Recipe(budget="quick", epochs=2, lr=3e-3)
 
 
@@ -133,6 +136,11 @@ def test_trained_runs_are_compressed_and_exported(base, tmp_path, monkeypatch) -
     assert told["temperature"] == pytest.approx(read["temperature"] if read["accepted"] else 1.0)
     again = bu.compress(runs, max_drop=0.5)
     assert again["runs"] == small["runs"]
+    report = json.loads((Path(small["path"]).parent / "report.json").read_text())
+    assert not list(Draft202012Validator(SCHEMA).iter_errors(report))
+    assert report["task"]["metric"] == "accuracy"
+    assert report["environment"]["torch"]
+    assert report["seconds"]["search"] > 0
 
 
 def test_runs_without_a_result_cannot_be_compressed(base, tmp_path) -> None:

@@ -10,9 +10,9 @@ import numpy as np
 
 from burnish.evaluation.learning_curve import learning_curve
 from burnish.evaluation.robustness import Errors, robustness
-from burnish.ledger import Ledger
+from burnish.ledger import Ledger, write_text
 from burnish.metrics import metric
-from burnish.records import CompressionStep, Cost, Effect, Estimate, Finding, Run, Verdict, to_json
+from burnish.records import CompressionStep, Cost, Effect, Estimate, Finding, Run, Verdict, dumps, to_json
 from burnish.reporting import build_report
 
 HOSTILE = "<script>alert('x')</script>"
@@ -222,7 +222,7 @@ def put_runs(ledger: Ledger, runs: list[Run]) -> None:
 
 def put(ledger: Ledger, stage: str, seconds: float, **report: Any) -> None:
     ledger.once(stage, lambda: {"report": to_json(report), "private": 1})
-    ledger._add_seconds(stage, seconds)
+    write_text(ledger.path / "seconds.json", dumps(ledger.seconds() | {stage: seconds}))
 
 
 def prepare(ledger: Ledger, task: dict[str, Any], data: dict[str, Any]) -> None:

@@ -198,7 +198,7 @@ def _on_test(test: dict[str, Any]) -> str:
     before, after = percent(test["before"]["value"]), percent(test["after"]["value"])
     return (
         f"test, opening {test['openings']}: {test['metric']} {before} -> {after}, "
-        f"gain {gain['value']:+.4g}{interval}, n={test['n']}"
+        f"gain {gain['value']:+.4g}{interval}, n={test['n']}: {test['promise']}"
     )
 
 

@@ -70,7 +70,7 @@ def compress(
         root = Path(run)
         recipe, plan = Recipe.recorded(root), _plan_for(root, plan)
     try:
-        with opened(recipe, root, observer or silent, plan=plan) as work:
+        with opened(recipe, root, observer or silent, plan=plan) as work, work.ledger.timed("search"):
             return compress_to(work, require, max_drop, seconds=seconds, ways=ways, sparsity=sparsity)
     finally:
         if Ledger(root).stage("search") is not None:

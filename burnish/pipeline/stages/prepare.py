@@ -13,6 +13,7 @@ from burnish.pipeline.price import runs_of, seconds_of, spoken
 from burnish.pipeline.stages.tune import trial_epochs
 from burnish.pipeline.timing import steps_per_second
 from burnish.pipeline.work import Work
+from burnish.tasks import described
 from burnish.techniques import Augment, parse
 from burnish.techniques.augment import kept_meaning
 from burnish.training.feed import steps_per_epoch
@@ -45,7 +46,7 @@ def prepare(work: Work) -> dict[str, Any]:
             "environment": environment(work),
             "recipe": work.recipe.to_json(),
             "command": work.recipe.command(_verb(work), out=str(work.root)),
-            "task": task.to_json() | {"names": list(task.names), "greater_is_better": task.primary.greater_is_better},
+            "task": described(task),
             "data": data.describe() | {"notes": [*data.notes, *meaning]},
         },
         "network": network,

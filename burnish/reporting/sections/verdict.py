@@ -33,6 +33,7 @@ from burnish.reporting.format import (
     short_count,
     significant,
 )
+from burnish.reporting.sections.compressed import compressed_cards, compressed_hero
 from burnish.reporting.sections.network import network_cell
 from burnish.reporting.shipping import baseline_bytes, latency, shipped
 from burnish.reporting.view import View
@@ -62,9 +63,10 @@ def verdict(view: View) -> Section:
     text = view.inner("verdict", "text")
     if text:
         blocks.append(Text(text=str(text)))
-    if not view.finished and not view.diagnosis and not view.combination:
+    alone = view.diagnosis or view.combination or view.only_compressed
+    if not view.finished and not alone:
         blocks.append(Text(text=_progress(view), tone="note"))
-    cards = () if view.diagnosis else tuple(card for card in (_test(view), _ships(view), _costs(view)) if card)
+    cards = () if view.diagnosis else (*_cards(view), *compressed_cards(view))
     if cards:
         blocks.append(Cards(items=cards))
     evidence = tuple(str(line) for line in view.inner("verdict", "evidence") or ())
@@ -73,6 +75,13 @@ def verdict(view: View) -> Section:
     blocks += [*_simple(view), *_next(view)]
     blocks.append(Facts(items=_facts(view)))
     return Section(id="verdict", title="Verdict", blocks=tuple(blocks))
+
+
+def _cards(view: View) -> tuple[Card, ...]:
+    """What the job measured on the test set, ships and costs; nothing where it was none."""
+    if view.only_compressed:
+        return ()
+    return tuple(card for card in (_test(view), _ships(view), _costs(view)) if card)
 
 
 def _simple(view: View) -> list[Block]:
@@ -134,6 +143,8 @@ def _next(view: View) -> list[Block]:
 
 def hero(view: View) -> Hero:
     """Verdict word with the scores before and after."""
+    if view.only_compressed:
+        return compressed_hero(view)
     word, tone, meaning = _word(view)
     told = view.inner("verdict", "headline")
     headline = told if isinstance(told, str) else ""
@@ -334,7 +345,7 @@ def _facts(view: View) -> tuple[tuple[str, Cell], ...]:
         ("Size of the baseline", _size(parameters, operations)),
         ("Smallest gain these data resolve", Cell(text=_points(view, baseline.get("smallest_detectable_gain")))),
         ("Smallest gain that matters", Cell(text=_points(view, view.min_gain))),
-        ("Whole job", _took(view)),
+        ("The search" if view.only_compressed else "Whole job", _took(view)),
     ]
     return tuple((name, cell) for name, cell in facts if cell.text != DASH)
 
