@@ -344,7 +344,7 @@ def _facts(view: View) -> tuple[tuple[str, Cell], ...]:
         ("Network", network_cell(view)),
         ("Size of the baseline", _size(parameters, operations)),
         ("Smallest gain these data resolve", Cell(text=_points(view, baseline.get("smallest_detectable_gain")))),
-        ("Smallest gain that matters", Cell(text=_points(view, view.min_gain))),
+        ("Smallest gain that matters", Cell(text=DASH if view.only_compressed else _points(view, view.min_gain))),
         ("The search" if view.only_compressed else "Whole job", _took(view)),
     ]
     return tuple((name, cell) for name, cell in facts if cell.text != DASH)
