@@ -62,7 +62,7 @@ class Descent:
         if not refused:
             return
         by_winner, by_labels = (self._worth(trial) for trial in self._both(refused[0]))
-        going = long_ways(self.ways, refused[0], teacher=by_winner >= by_labels)
+        going = long_ways(self.ways, refused[0], teacher=by_winner > by_labels)  # a teacher costs time
         for ratio in refused:
             tries = [replace(way, ratio=ratio) for way in going]
             going = self._accepted(tries) or self._accepted_longer(tries)
