@@ -4,19 +4,23 @@ Every output channel of a layer is marked with NaN in some rows of a batch of eq
 hands NaN on, through any reshaping, shuffling, splitting or joining; layers with weights are told to swallow it. So the
 rows in which an input channel of a later layer is NaN spell out where it comes from. Unlike a trace of operations this
 needs no knowledge of what the operations between two layers are, and it sees through recurrent layers.
+
+Up to the marked layer all rows are equal, and where the network allows it there is only one: images are large before
+the layers with many channels.
 """
 
 import copy
 from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd
 from torch.nn.utils.rnn import PackedSequence
+from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from burnish.compression.channels import Group, Inputs, called
@@ -61,12 +65,14 @@ class _Pass:
     Attributes:
         layer: The layer.
         units: Its channels that are marked in the pass at hand, one in each row.
+        late: Whether the batch has one row until the layer speaks, and only then one for each unit.
         found: By slot of a layer that hears, the channels that arrive there.
         scaled: By slot of a layer that works channel by channel, the channels that pass through it.
     """
 
     layer: str
     units: tuple[int, ...] = ()
+    late: bool = False
     found: dict[Slot, set[int]] = field(default_factory=lambda: defaultdict(set))
     scaled: dict[Slot, set[int]] = field(default_factory=lambda: defaultdict(set))
 
@@ -80,18 +86,63 @@ def _heard(probe: nn.Module, inputs: Inputs) -> "dict[str, _Pass]":
         if not isinstance(module, SPEAKING) or depthwise(module):
             continue
         total = channels_of(module)
-        record = _Pass(layer=path)
+        whole = found[path] = _Pass(layer=path)
         for first in range(0, total, ROWS):
-            record.units = tuple(range(first, min(first + ROWS, total)))
-            rows = tree_map(partial(_repeat, rows=len(record.units)), one)
-            handles = _watch(probe, names, record)
-            try:
-                _note_output(called(probe, rows), record)
-            finally:
-                for handle in handles:
-                    handle.remove()
-        found[path] = record
+            units = tuple(range(first, min(first + ROWS, total)))
+            part = _late(probe, names, one, path, units) or _passed(probe, names, one, _Pass(layer=path, units=units))
+            for target, notes in ((whole.found, part.found), (whole.scaled, part.scaled)):
+                for slot, heard in notes.items():
+                    target[slot] |= heard
     return found
+
+
+def _late(
+    probe: nn.Module, names: dict[nn.Module, str], one: Inputs, path: str, units: tuple[int, ...]
+) -> _Pass | None:
+    """A pass with one row until layer `path` speaks; None where the network takes the size of a batch as given."""
+    if isinstance(probe.get_submodule(path), nn.RNNBase) or len(units) == 1:
+        return None
+    try:
+        with _Rows(len(units)):
+            return _passed(probe, names, one, _Pass(layer=path, units=units, late=True))
+    except Exception:  # whatever comes of one row meeting several; with all rows from the start it is found out
+        return None
+
+
+def _passed(probe: nn.Module, names: dict[nn.Module, str], one: Inputs, record: _Pass) -> _Pass:
+    """`record` with what one forward of all its units shows."""
+    rows = 1 if record.late else len(record.units)
+    handles = _watch(probe, names, record)
+    try:
+        _note_output(called(probe, tree_map(partial(_repeat, rows=rows), one)), record)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return record
+
+
+class _Rows(TorchFunctionMode):
+    """One row joined with several, and several added to one in place, as broadcasting does it elsewhere."""
+
+    JOINING = (torch.cat, torch.concat, torch.concatenate, torch.stack)
+    IN_PLACE: ClassVar = {Tensor.__iadd__: Tensor.add, Tensor.__imul__: Tensor.mul, Tensor.__isub__: Tensor.sub}
+
+    def __init__(self, rows: int) -> None:
+        super().__init__()
+        self.rows = rows
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in self.JOINING and args:
+            args = (self._alike(args[0]), *args[1:])
+        elif func in self.IN_PLACE and isinstance(args[1], Tensor) and args[0].numel() < args[1].numel():
+            func = self.IN_PLACE[func]
+        return func(*args, **(kwargs or {}))
+
+    def _alike(self, values: Any) -> Any:
+        most = max((len(v) for v in values if v.ndim), default=0)
+        return [
+            v.repeat(self.rows, *[1] * (v.ndim - 1)) if v.ndim and len(v) * self.rows == most else v for v in values
+        ]
 
 
 def _repeat(x: Any, *, rows: int) -> Any:
@@ -163,6 +214,8 @@ def _after(module: nn.Module, path: str, record: _Pass, seen: _Seen) -> Any:
 def _marked(module: nn.Module, output: Tensor, record: _Pass) -> Tensor:
     """Row i of the batch with channel i of this pass set to NaN."""
     rows, axis = len(record.units), _axis(module, output)
+    if record.late:
+        output = output.repeat(rows, *[1] * (output.ndim - 1))
     batch = _batch(module, output, record)
     view = output.clone().movedim((batch, axis), (0, -1)).contiguous()
     parts_ = view.view(rows, -1, *view.shape[1:]) if view.shape[0] != rows else view[:, None]
@@ -205,6 +258,8 @@ def _note(target: dict[Slot, set[int]], path: str, marks: Tensor, batch: int, re
 def _note_output(output: Any, record: _Pass) -> None:
     rows = len(record.units)
     for value in tree_leaves(output):
+        if record.late and isinstance(value, Tensor) and value.ndim and len(value) not in (1, rows):
+            raise NotApplicable("a batch of one row is not treated like one of several")
         if isinstance(value, Tensor) and value.is_floating_point() and value.isnan().any():
             marks = value.isnan()
             lines = marks.reshape(rows, -1).any(1) if len(marks) % rows == 0 else marks.any().expand(rows)
@@ -241,6 +296,10 @@ def _axis(module: nn.Module, value: Tensor) -> int:
 def _batch(module: nn.Module, value: Tensor, record: _Pass) -> int:
     """The axis of examples, which may be flattened together with another one."""
     rows = len(record.units)
+    if record.late and len(value) % rows:
+        raise NotApplicable("a batch of one row is not treated like one of several")
+    if record.late:
+        return 0
     if isinstance(module, nn.RNNBase | nn.MultiheadAttention) and value.ndim == 3:
         return 0 if module.batch_first else 1
     channels = _axis(module, value)

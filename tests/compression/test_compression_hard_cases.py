@@ -4,16 +4,18 @@ import copy
 
 import pytest
 import torch
-from compression_networks import settled
+from compression_networks import Dense, Residual, Separable, Shuffled, Upward, images, settled
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pruning_networks import (
     Chunked,
+    Encoder,
     Gated,
     Late,
     Noisy,
     Normed,
     Pooled,
+    Recurrent,
     Sharpened,
     Squeezed,
     TiedWords,
@@ -23,6 +25,7 @@ from pruning_networks import (
 )
 from torch import nn
 
+from burnish.compression import marks
 from burnish.compression.knife import cut
 from burnish.compression.marks import marked_groups
 from burnish.compression.proof import compared, prepared
@@ -232,3 +235,36 @@ def test_the_proof_notices_any_wrong_channel(model, data):
         apart = (expected(proof.awake_inputs) - given_(proof.awake_inputs)).abs().max()
     assert apart > 1e-6
     assert compared(proof, groups, {group.root: right_}).difference < 1e-9
+
+
+@pytest.mark.parametrize(
+    ("make", "inputs"),
+    [
+        *((network, images) for network in (Residual, Dense, Separable, Upward, Shuffled)),
+        *((network, pictures) for network in (Chunked, Squeezed, Normed)),
+        (Gated, table),
+        (Encoder, tokens),
+        (Recurrent, tokens),
+    ],
+)
+def test_one_row_until_the_marked_layer_shows_what_all_rows_show(make, inputs, monkeypatch):
+    model = made(make)
+    with monkeypatch.context() as eager:
+        eager.setattr(marks, "_late", lambda *_: None)
+        expected = marked_groups(model, inputs(2))
+    assert marked_groups(model, inputs(2)) == expected
+
+
+def test_a_network_that_mixes_the_rows_of_a_batch_is_followed_with_all_rows():
+    class Fixed(Squeezed):
+        def forward(self, x):
+            size = len(x)  # taken before the marked layer makes more of them
+            x = self.point(torch.relu(self.stem(x))).view(size, -1, 32)
+            return self.head(x.softmax(1).mean(1))
+
+    torch.manual_seed(0)
+    assert marks._late(*_followed(Fixed()), "stem", (0, 1, 2)) is None
+
+
+def _followed(model):
+    return model, {module: path for path, module in model.named_modules()}, pictures(1)
