@@ -296,9 +296,9 @@ def _axis(module: nn.Module, value: Tensor) -> int:
 def _batch(module: nn.Module, value: Tensor, record: _Pass) -> int:
     """The axis of examples, which may be flattened together with another one."""
     rows = len(record.units)
-    if record.late and len(value) % rows:
-        raise NotApplicable("a batch of one row is not treated like one of several")
     if record.late:
+        if len(value) % rows:
+            raise NotApplicable("a batch of one row is not treated like one of several")
         return 0
     if isinstance(module, nn.RNNBase | nn.MultiheadAttention) and value.ndim == 3:
         return 0 if module.batch_first else 1

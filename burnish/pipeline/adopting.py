@@ -45,8 +45,9 @@ def adopted(runs: Runs, out: Path | None) -> tuple[Path, Recipe, Plan]:
         "rows": 1.0,
     }
     about = {"data": plan.data.describe() | {"notes": list(plan.data.notes)}, "task": described(plan.data.task)}
-    start = {"prepare": {"report": about}, "preflight": {"findings": []}}
-    stages = start | {
+    stages = {
+        "prepare": {"report": about},
+        "preflight": {"findings": []},
         "tune": {"base": base, "screening": base, "cuts": [], "budget": asdict(Budget())},
         "finish": {"runs": [run.id], "winner": run.id, "baseline": run.id, "techniques": []},
         "compress": {"runs": [], "files": {}, "skipped": []},

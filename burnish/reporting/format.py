@@ -20,6 +20,7 @@ __all__ = [
     "label",
     "milliseconds",
     "number",
+    "opened",
     "p_text",
     "probability",
     "ratio",
@@ -253,6 +254,17 @@ def duration(value: Any) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def opened(openings: Any) -> str:
+    """How often the test set was opened; empty where that is not known.
+
+    Example:
+        >>> opened(1), opened(2)
+        ('opened once', 'opened 2 times')
+    """
+    times = number(openings)
+    return "" if times is None else "opened once" if times == 1 else f"opened {count(times)} times"
 
 
 def milliseconds(value: Any) -> str:

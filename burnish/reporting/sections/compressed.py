@@ -3,7 +3,7 @@
 from typing import Any
 
 from burnish.reporting.document import Card, Cell, Hero
-from burnish.reporting.format import bytes_text, estimate, milliseconds, number, ratio, sentence
+from burnish.reporting.format import bytes_text, estimate, milliseconds, number, opened, ratio, sentence
 from burnish.reporting.view import View
 
 __all__ = ["compressed_cards", "compressed_hero"]
@@ -28,7 +28,7 @@ def compressed_hero(view: View) -> Hero:
         before=Cell(text=scale.score(before), detail=scale.interval(before)),
         after=Cell(text=scale.score(after), detail=scale.interval(after)),
         gain=Cell(text=scale.gain(gain), detail=scale.interval(gain)),
-        basis=f"Sealed test set, {_opened(test)}; n = {gain.n:,}, the same examples for both files.",
+        basis=f"Sealed test set, {opened(test.get('openings'))}; n = {gain.n:,}, the same examples for both files.",
     )
 
 
@@ -38,9 +38,9 @@ def compressed_cards(view: View) -> tuple[Card, ...]:
     if not path:
         return ()
     before, after = _rows(view)
-    size, latency = (_change(before, after, key) for key in ("bytes", "latency_ms"))
+    size, latency = (f" ({text})" if (text := _change(before, after, key)) else "" for key in ("bytes", "latency_ms"))
     lines = (
-        f"size: {bytes_text(number(after.get('bytes')))}{size}",
+        f"size: {bytes_text(after.get('bytes'))}{size}",
         f"p50 latency, batch 1: {milliseconds(after.get('latency_ms'))}{latency}",
         "× is relative to the float file",
     )
@@ -48,7 +48,7 @@ def compressed_cards(view: View) -> tuple[Card, ...]:
     test = _test(view)
     if test:
         scale, gain = view.scale, estimate(test.get("difference"))
-        told = (str(test.get("promise") or ""), f"n = {gain.n:,}, {_opened(test)}" if gain else "")
+        told = (str(test.get("promise") or ""), f"n = {gain.n:,}, {opened(test.get('openings'))}" if gain else "")
         title, text = f"Its {scale.label} on the sealed test set", f"{scale.gain(gain)} {scale.interval(gain)}"
         cards.append(Card(title=title, text=text, lines=tuple(line for line in told if line)))
     return tuple(cards)
@@ -62,7 +62,7 @@ def _word(view: View) -> tuple[str, str, str]:
     if step == "float":
         return ("Nothing smaller costs little enough", "calm", "The float file stays; the ladder below says why.")
     before, after = _rows(view)
-    changes = {"latency": _times(before, after, "latency_ms"), "size": _times(before, after, "bytes")}
+    changes = {"latency": _change(before, after, "latency_ms"), "size": _change(before, after, "bytes")}
     parts = ", ".join(f"{name} {text}" for name, text in changes.items() if text)
     asked = f", as asked: {view.inner('requirement', 'text')}" if view.inner("requirement", "met") else ""
     gain, allowed = estimate(_test(view).get("difference")), number(_test(view).get("allowed_drop"))
@@ -83,16 +83,7 @@ def _rows(view: View) -> tuple[Json, Json]:
     return steps.get("float", {}), steps.get(str(view.inner("compressed", "step")), {})
 
 
-def _opened(test: Json) -> str:
-    times = number(test.get("openings"))
-    return "opened once" if times == 1 else f"opened {times:.0f} times" if times else "opened"
-
-
-def _times(before: Json, after: Json, key: str) -> str:
-    return _change(before, after, key).strip(" ()")
-
-
 def _change(before: Json, after: Json, key: str) -> str:
-    values = [number(e.value) if (e := estimate(row.get(key))) else number(row.get(key)) for row in (before, after)]
-    first, last = values
-    return f" ({ratio(last / first)})" if first and last else ""
+    """What a cost became, as a factor; empty where it was not measured."""
+    first, last = (estimate(row.get(key)) for row in (before, after))
+    return ratio(last.value / first.value) if first and last and first.value and last.value else ""

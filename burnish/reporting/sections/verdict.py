@@ -27,6 +27,7 @@ from burnish.reporting.format import (
     estimate,
     milliseconds,
     number,
+    opened,
     p_text,
     probability,
     ratio,
@@ -281,8 +282,7 @@ def _test(view: View) -> Card | None:
         lines.append(f"difference: {scale.gain(gain)} {scale.interval(gain)}, the same examples")
     if shipped:
         lines.append(f"exported file: {scale.score(shipped)} {scale.interval(shipped)}")
-    openings = number(test.get("openings"))
-    times = "" if openings is None else "opened once" if openings == 1 else f"opened {count(openings)} times"
+    times = opened(test.get("openings"))
     lines.append(", ".join(part for part in (f"n = {count(test.get('n'))} examples", times) if part))
     main = after or before
     text = f"{scale.score(main)} {scale.interval(main)}" if main else DASH
